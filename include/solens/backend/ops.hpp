@@ -1,0 +1,65 @@
+#pragma once
+
+#include <solens/backend/concept.hpp>
+
+/// Operations that a backend may do in one pass and that otherwise run as their parts.
+/// Which of the two it is, is declared by `B::fused` and known at compile time.
+namespace solens::ops {
+
+/// x = kind(x + bias), over the last axis.
+template <tensor_backend B>
+void bias_activation(const B& be, activation kind, const_view_of<B> bias, view_of<B> x) {
+  if constexpr (contains(B::fused, fused_op::bias_activation)) {
+    be.bias_activation(kind, bias, x);
+  } else {
+    be.add_bias(bias, x);
+    be.activate(kind, x, x);
+  }
+}
+
+/// x += bias, then y = layer_norm(x), with the statistics of `layer_norm`.
+///
+/// @param bias  [C], or an empty view for none
+template <tensor_backend B>
+void bias_layer_norm(const B& be, const_view_of<B> bias, view_of<B> x, const_view_of<B> weight,
+                     const_view_of<B> norm_bias, typename B::scalar eps, view_of<B> y,
+                     view_of<B> mean, view_of<B> scale) {
+  if (bias.empty()) {
+    be.layer_norm(x, weight, norm_bias, eps, y, mean, scale);
+  } else if constexpr (contains(B::fused, fused_op::bias_layer_norm)) {
+    be.bias_layer_norm(bias, x, weight, norm_bias, eps, y, mean, scale);
+  } else {
+    be.add_bias(bias, x);
+    be.layer_norm(x, weight, norm_bias, eps, y, mean, scale);
+  }
+}
+
+/// out = softmax(scale q k^T) v for every image and head.
+///
+/// @param q        [n_images, n_heads, n_queries, d_head]; any strides, as all of these
+/// @param k, v     [n_images, n_heads, n_tokens, d_head]
+/// @param causal   query i sees tokens up to i (then n_queries is n_tokens)
+/// @param out      [n_images, n_heads, n_queries, d_head]
+/// @param first    [n_images, n_heads, n_tokens]: the pattern of query 0; empty when not wanted
+/// @param scores   [n_images, n_heads, n_queries, n_tokens]: workspace, the pattern when it
+///                 returns; may be empty where the backend declares `fused_op::attention`
+/// @param mask     [n_queries, n_tokens]: added to the scaled scores (0 or -infinity);
+///                 empty when not causal; not read where `fused_op::attention` is declared
+template <tensor_backend B>
+void attention(const B& be, typename B::scalar scale, const_view_of<B> q, const_view_of<B> k,
+               const_view_of<B> v, bool causal, view_of<B> out, view_of<B> first, view_of<B> scores,
+               const_view_of<B> mask) {
+  if constexpr (contains(B::fused, fused_op::attention)) {
+    be.attention(scale, q, k, v, causal, out, first, scores);
+  } else {
+    be.batched_gemm(scale, q, k.transposed(), 0, scores);
+    if (causal) {
+      be.axpby(1, mask.repeated(q.extent(1)).repeated(q.extent(0)), 1, scores);
+    }
+    be.softmax(1, scores, scores);
+    if (!first.empty()) be.copy(scores.select(2, 0), first);
+    be.batched_gemm(1, scores, v, 0, out);
+  }
+}
+
+}  // namespace solens::ops
