@@ -118,15 +118,29 @@ void cholesky_solve(const tensor_view<A, S>& a, const tensor_view<B, S>& b) {
   same("cholesky_solve", shape{a.extent(0), a.extent(1), b.extent(2)}, b.extents(), "b");
 }
 
+template <class A, class L, class S>
+void cholesky(const tensor_view<A, S>& a, const tensor_view<L, S>& l) {
+  if (a.rank() != 3) throw shape_error("cholesky", "[batch, n, n]", to_string(a.extents()), "a");
+  same("cholesky", shape{a.extent(0), a.extent(1), a.extent(1)}, a.extents(), "a");
+  same("cholesky", a.extents(), l.extents(), "l");
+}
+
 template <class A, class V, class S>
 void symmetric_eigen(const tensor_view<A, S>& a, const tensor_view<V, S>& values,
                      const tensor_view<V, S>& vectors) {
-  if (a.rank() != 3) {
-    throw shape_error("symmetric_eigen", "[batch, n, n]", to_string(a.extents()), "a");
+  if (a.rank() != 3 || values.rank() != 2 || vectors.rank() != 3) {
+    throw shape_error("symmetric_eigen", "[batch, n, n], [batch, q] and [batch, q, n]",
+                      to_string(a.extents()) + ", " + to_string(values.extents()) + " and " +
+                          to_string(vectors.extents()));
   }
-  same("symmetric_eigen", shape{a.extent(0), a.extent(1), a.extent(1)}, a.extents(), "a");
-  same("symmetric_eigen", shape{a.extent(0), a.extent(1)}, values.extents(), "values");
-  same("symmetric_eigen", a.extents(), vectors.extents(), "vectors");
+  const index_t batch = a.extent(0), n = a.extent(1), q = values.extent(1);
+  same("symmetric_eigen", shape{batch, n, n}, a.extents(), "a");
+  same("symmetric_eigen", shape{batch, q}, values.extents(), "values");
+  same("symmetric_eigen", shape{batch, q, n}, vectors.extents(), "vectors");
+  if (q > n) {
+    throw shape_error("symmetric_eigen", "at most " + std::to_string(n) + " eigenpairs",
+                      std::to_string(q), "values");
+  }
 }
 
 }  // namespace solens::checks

@@ -152,6 +152,9 @@ concept cholesky_solve =
     requires(const B& be, const_view<B> a, view<B> b) { be.cholesky_solve(a, b); };
 
 template <class B>
+concept cholesky = requires(const B& be, const_view<B> a, view<B> l) { be.cholesky(a, l); };
+
+template <class B>
 concept symmetric_eigen = requires(const B& be, const_view<B> a, view<B> values, view<B> vectors) {
   be.symmetric_eigen(a, values, vectors);
 };
@@ -200,8 +203,8 @@ concept tensor_backend =
     backend_requires::add_bias<B> && backend_requires::axpby<B> && backend_requires::multiply<B> &&
     backend_requires::row_norms<B> && backend_requires::top_k<B> &&
     backend_requires::argmax_abs<B> && backend_requires::gather<B> &&
-    backend_requires::cholesky_solve<B> && backend_requires::symmetric_eigen<B> &&
-    backend_requires::synchronize<B>;
+    backend_requires::cholesky_solve<B> && backend_requires::cholesky<B> &&
+    backend_requires::symmetric_eigen<B> && backend_requires::synchronize<B>;
 
 /// The views of a backend, as algorithms spell them.
 template <class B>

@@ -240,6 +240,31 @@ class reference_backend {
     }
   }
 
+  void cholesky(const_view a, view l) const {
+    checks::cholesky(a, l);
+    const index_t n = a.extent(1);
+    for (index_t g = 0; g < a.extent(0); ++g) {
+      host_tensor<double> d(shape{n, n}, 0.0);
+      double largest = 0;
+      for (index_t i = 0; i < n; ++i) largest = std::max(largest, static_cast<double>(a(g, i, i)));
+      const double zero = static_cast<double>(n) * std::numeric_limits<T>::epsilon() * largest;
+      for (index_t j = 0; j < n; ++j) {
+        for (index_t i = j; i < n; ++i) {
+          double sum = static_cast<double>(a(g, i, j));
+          for (index_t k = 0; k < j; ++k) sum -= d(i, k) * d(j, k);
+          if (i == j) {
+            d(j, j) = std::abs(sum) <= zero ? 0 : std::sqrt(sum);
+          } else {
+            d(i, j) = d(j, j) == 0 ? 0 : sum / d(j, j);
+          }
+        }
+      }
+      for (index_t i = 0; i < n; ++i) {
+        for (index_t j = 0; j < n; ++j) l(g, i, j) = static_cast<T>(d(i, j));
+      }
+    }
+  }
+
   /// By cyclic Jacobi rotations.
   void symmetric_eigen(const_view a, view values, view vectors) const {
     checks::symmetric_eigen(a, values, vectors);
@@ -255,7 +280,7 @@ class reference_backend {
       std::iota(order.begin(), order.end(), index_t{0});
       std::stable_sort(order.begin(), order.end(),
                        [&](index_t i, index_t j) { return m(i, i) > m(j, j); });
-      for (index_t i = 0; i < n; ++i) {
+      for (index_t i = 0; i < values.extent(1); ++i) {
         const index_t from = order[static_cast<std::size_t>(i)];
         values(g, i) = static_cast<T>(m(from, from));
         for (index_t j = 0; j < n; ++j) vectors(g, i, j) = static_cast<T>(v(from, j));
