@@ -1,0 +1,37 @@
+# What solens' own tests, programs and benchmarks share; no consumer sees it.
+if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+   OR (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16))
+  message(FATAL_ERROR "solens needs g++ >= 12 or clang >= 16, this is "
+                      "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+endif()
+
+foreach(component IN LISTS solens_COMPONENTS)
+  if(NOT TARGET solens::${component})
+    message(FATAL_ERROR "solens' own targets use every component; "
+                        "${solens_${component}_MISSING}")
+  endif()
+endforeach()
+
+set(SOLENS_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+if(SOLENS_WARNINGS_AS_ERRORS)
+  list(APPEND SOLENS_WARNINGS -Werror)
+endif()
+
+# Everything that solens offers, under the project's warnings.
+add_library(solens_everything INTERFACE)
+target_link_libraries(solens_everything INTERFACE solens::solens)
+foreach(component IN LISTS solens_COMPONENTS)
+  target_link_libraries(solens_everything INTERFACE solens::${component})
+endforeach()
+target_compile_options(solens_everything INTERFACE ${SOLENS_WARNINGS})
+
+if(SOLENS_IS_TOP)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  find_program(SOLENS_CCACHE ccache)
+  if(SOLENS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    # The sloppiness is what ccache asks for before it caches files with a precompiled header.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros ${SOLENS_CCACHE})
+  endif()
+endif()

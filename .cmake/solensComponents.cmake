@@ -1,0 +1,83 @@
+# The optional components: one interface target for each whose libraries are here. The build and
+# the installed package both read this file, so a component means the same in the two.
+#
+#   eigen   <solens/backend/eigen.hpp>, with OpenMP and a fast BLAS where they are found
+#   files   the headers that read or write safetensors, npz, JSON and vocabularies
+#   images  the headers that decode and write pictures
+
+set(solens_COMPONENTS eigen files images)
+
+# A BLAS that is worth having: one that the caller named (BLA_VENDOR), or a tuned one. The reference
+# implementation, which is slower than Eigen's own kernels, never comes in by accident.
+macro(_solens_find_blas)
+  if(BLA_VENDOR)
+    find_package(BLAS QUIET)
+  else()
+    foreach(BLA_VENDOR IN ITEMS OpenBLAS FLAME Intel10_64lp Apple)
+      find_package(BLAS QUIET)
+      if(BLAS_FOUND)
+        break()
+      endif()
+    endforeach()
+  endif()
+endmacro()
+
+# Defines solens::<component>. Where a library is missing it defines nothing, and says in the
+# caller's solens_<component>_MISSING what to install. A second argument GLOBAL makes the target
+# visible in the whole build, not only in the calling directory.
+function(solens_find_component component)
+  if(TARGET solens::${component})
+    return()
+  endif()
+  set(missing)
+  set(libraries)
+  set(definitions)
+  if(component STREQUAL "eigen")
+    find_package(Eigen3 QUIET CONFIG)
+    find_package(OpenMP QUIET COMPONENTS CXX)
+    _solens_find_blas()
+    if(NOT TARGET Eigen3::Eigen OR Eigen3_VERSION VERSION_LESS 3.4)
+      list(APPEND missing "Eigen 3.4 or later (libeigen3-dev)")
+    endif()
+    list(APPEND libraries Eigen3::Eigen)
+    if(TARGET OpenMP::OpenMP_CXX)
+      list(APPEND libraries OpenMP::OpenMP_CXX)
+    endif()
+    if(TARGET BLAS::BLAS)
+      list(APPEND libraries BLAS::BLAS)
+      list(APPEND definitions SOLENS_HAS_BLAS=1)
+    endif()
+  elseif(component STREQUAL "files")
+    find_package(nlohmann_json 3.10 QUIET CONFIG)
+    find_package(ZLIB QUIET)
+    if(NOT TARGET nlohmann_json::nlohmann_json)
+      list(APPEND missing "nlohmann_json 3.10 or later (nlohmann-json3-dev)")
+    endif()
+    if(NOT TARGET ZLIB::ZLIB)
+      list(APPEND missing "zlib (zlib1g-dev)")
+    endif()
+    list(APPEND libraries nlohmann_json::nlohmann_json ZLIB::ZLIB)
+  elseif(component STREQUAL "images")
+    find_package(JPEG QUIET)
+    find_package(PNG QUIET)
+    if(NOT TARGET JPEG::JPEG)
+      list(APPEND missing "libjpeg-turbo (libjpeg-dev)")
+    endif()
+    if(NOT TARGET PNG::PNG)
+      list(APPEND missing "libpng (libpng-dev)")
+    endif()
+    list(APPEND libraries JPEG::JPEG PNG::PNG)
+  else()
+    list(JOIN solens_COMPONENTS ", " known)
+    list(APPEND missing "nothing to install, there is no such component (there are: ${known})")
+  endif()
+
+  if(missing)
+    list(JOIN missing ", " missing)
+    set(solens_${component}_MISSING "component ${component} needs ${missing}" PARENT_SCOPE)
+    return()
+  endif()
+  add_library(solens::${component} INTERFACE IMPORTED ${ARGN})
+  target_link_libraries(solens::${component} INTERFACE solens::solens ${libraries})
+  target_compile_definitions(solens::${component} INTERFACE ${definitions})
+endfunction()
