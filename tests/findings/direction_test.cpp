@@ -1,0 +1,113 @@
+#include "support/test.hpp"
+
+#include "findings/effects_oracle.hpp"
+#include "support/backends.hpp"
+
+#include <solens/findings/direction.hpp>
+#include <solens/findings/selectivity.hpp>
+
+using namespace solens;
+
+namespace {
+
+/// Three writers on 40 images; one of them writes nothing, one the same to every image.
+template <tensor_backend B>
+struct example {
+  using scalar = typename B::scalar;
+  static constexpr index_t n = 5, m = 40, top = 7;
+  host_tensor<scalar> coefficients, directions, shared;
+
+  example(index_t n_heads, index_t d_joint, bool with_shared)
+      : coefficients(test::random_tensor<scalar>({n, m, n_heads}, 1)),
+        directions(test::random_tensor<scalar>({n, n_heads, d_joint}, 2)),
+        shared(with_shared ? test::random_tensor<scalar>({m, d_joint}, 3) : host_tensor<scalar>{}) {
+    for (index_t i = 0; i < m; ++i) {
+      for (index_t k = 0; k < n_heads; ++k) {
+        coefficients(3, i, k) = 0;
+        coefficients(4, i, k) = 1;
+        // a heavy tail: a few images matter much more than the others
+        coefficients(0, i, k) *= static_cast<scalar>(i % 9 == 0 ? 6 : 1);
+      }
+    }
+  }
+
+  test::effects_oracle oracle(index_t writer) const {
+    const index_t k = coefficients.extent(2), e = directions.extent(2);
+    host_tensor<double> effects({m, e}, 0.0);
+    for (index_t i = 0; i < m; ++i) {
+      for (index_t j = 0; j < e; ++j) {
+        if (!shared.empty()) effects(i, j) = static_cast<double>(shared(i, j));
+        for (index_t h = 0; h < k; ++h) {
+          effects(i, j) += static_cast<double>(coefficients(writer, i, h)) *
+                           static_cast<double>(directions(writer, h, j));
+        }
+      }
+    }
+    return {std::move(effects), top};
+  }
+
+  void check(const B& be) const {
+    host_tensor<scalar> gram({n, directions.extent(1), directions.extent(1)});
+    be.batched_gemm(1, directions.view(), directions.view().transposed(), 0, gram.view());
+    const auto effects = center_effects(be, coefficients.clone(), directions.view(),
+                                        const_view_of<B>(gram.view()), shared.view());
+    const auto selective = selectivity(be, const_view_of<B>(effects.norms.view()), top);
+    const auto found = principal_direction(be, effects, directions.view(), selective.top_images);
+    const double tolerance = test::bound<scalar>(1e-10, 2e-5);
+    for (index_t w = 0; w < n; ++w) {
+      const auto expected = oracle(w);
+      CAPTURE(w);
+      const auto vector = [](const std::vector<double>& v) {
+        return host_view<const double>(v.data(), {static_cast<index_t>(v.size())});
+      };
+      if (shared.empty() && w >= 3) {  // the same effect on every image
+        CHECK(found.explained_variance(w) <= 1);
+        continue;
+      }
+      const auto mean_effect = effects.mean_effect.view();
+      CHECK(test::relative_difference<scalar, double>(mean_effect[w], vector(expected.mean)) <
+            tolerance);
+      CHECK(test::relative_difference<scalar, double>(effects.norms.view()[w],
+                                                      vector(expected.norms)) < tolerance);
+      for (index_t i = 0; i < top; ++i)
+        CHECK(selective.top_images(w, i) == expected.top[static_cast<std::size_t>(i)]);
+      CHECK(selective.threshold(w) == selective.top_norms(w, top - 1));
+      CHECK(selective.n_significant(w) == top - 1);
+      CHECK(std::abs(static_cast<double>(found.explained_variance(w)) - expected.explained) <
+            tolerance);
+      CHECK(std::abs(static_cast<double>(found.explained_variance_all(w)) -
+                     expected.explained_all) < tolerance);
+      double cosine = 0;
+      for (index_t j = 0; j < directions.extent(2); ++j) {
+        cosine += static_cast<double>(found.direction(w, j)) *
+                  expected.direction[static_cast<std::size_t>(j)];
+      }
+      CHECK(cosine > 1 - test::bound<scalar>(1e-8, 1e-5));
+    }
+  }
+};
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("findings equal those with every effect in memory", "",
+                        test::cpu_backends) {
+  const TestType be{};
+  SECTION("fewer heads than dimensions: a Cholesky frame") {
+    example<TestType>(6, 16, false).check(be);
+  }
+  SECTION("more heads than dimensions: the joint space itself") {
+    example<TestType>(12, 8, false).check(be);
+  }
+  SECTION("with a vector that all writers share") { example<TestType>(6, 16, true).check(be); }
+  SECTION("one head") { example<TestType>(1, 16, false).check(be); }
+}
+
+TEMPLATE_TEST_CASE("projections are turned to be mostly positive", "", float, double) {
+  host_tensor<TestType> p({3, 4});
+  const TestType rows[3][4] = {{-1, -2, -3, 9}, {1, 2, -9, 3}, {5, 1, -2, -3}};
+  for (index_t w = 0; w < 3; ++w) std::copy_n(rows[w], 4, p.data() + 4 * w);
+  detail::orient(p.view());
+  CHECK(p(0, 0) == 1);  // three of four were negative
+  CHECK(p(1, 0) == 1);  // three of four are positive
+  CHECK(p(2, 0) == 5);  // two and two: their sum decides
+}
