@@ -129,6 +129,9 @@ template <class B>
 concept multiply = requires(const B& be, const_view<B> x, view<B> y) { be.multiply(x, x, y); };
 
 template <class B>
+concept divide = requires(const B& be, const_view<B> x, view<B> y) { be.divide(x, x, y); };
+
+template <class B>
 concept row_norms =
     requires(const B& be, const_view<B> x, view<B> norms) { be.row_norms(x, norms); };
 
@@ -201,7 +204,7 @@ concept tensor_backend =
     backend_requires::batched_gemm<B> && backend_requires::softmax<B> &&
     backend_requires::layer_norm<B> && backend_requires::activate<B> &&
     backend_requires::add_bias<B> && backend_requires::axpby<B> && backend_requires::multiply<B> &&
-    backend_requires::row_norms<B> && backend_requires::top_k<B> &&
+    backend_requires::divide<B> && backend_requires::row_norms<B> && backend_requires::top_k<B> &&
     backend_requires::argmax_abs<B> && backend_requires::gather<B> &&
     backend_requires::cholesky_solve<B> && backend_requires::cholesky<B> &&
     backend_requires::symmetric_eigen<B> && backend_requires::synchronize<B>;

@@ -139,14 +139,11 @@ class reference_backend {
   }
 
   void multiply(const_view x, const_view y, view out) const {
-    checks::same("multiply", x.extents(), y.extents(), "y");
-    checks::same("multiply", x.extents(), out.extents(), "out");
-    for_rows(x, [&](index_t r) {
-      auto a = row_of(x, r);
-      auto b = row_of(y, r);
-      auto c = row_of(out, r);
-      for (index_t i = 0; i < a.size; ++i) c[i] = a[i] * b[i];
-    });
+    combine("multiply", x, y, out, [](T a, T b) { return a * b; });
+  }
+
+  void divide(const_view x, const_view y, view out) const {
+    combine("divide", x, y, out, [](T a, T b) { return a / b; });
   }
 
   void row_norms(const_view x, view norms) const {
@@ -315,6 +312,18 @@ class reference_backend {
       auto x = row_of(from, r);
       auto y = row_of(to, r);
       for (index_t i = 0; i < x.size; ++i) y[i] = x[i];
+    });
+  }
+
+  template <class F>
+  static void combine(std::string_view operation, const_view x, const_view y, view out, F&& f) {
+    checks::same(operation, x.extents(), y.extents(), "y");
+    checks::same(operation, x.extents(), out.extents(), "out");
+    for_rows(x, [&](index_t r) {
+      auto a = row_of(x, r);
+      auto b = row_of(y, r);
+      auto c = row_of(out, r);
+      for (index_t i = 0; i < a.size; ++i) c[i] = f(a[i], b[i]);
     });
   }
 
