@@ -1,0 +1,12 @@
+#pragma once
+
+#include <tuple>
+
+#include <solens/backend/reference.hpp>
+
+namespace solens::test {
+
+/// Every algorithm of the lens is tested on each of these.
+using backends = std::tuple<reference_backend<float>, reference_backend<double>>;
+
+}  // namespace solens::test
