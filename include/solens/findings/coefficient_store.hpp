@@ -8,7 +8,8 @@
 #include <numeric>  // std::accumulate
 #include <span>
 #include <string>
-#include <utility>  // std::exchange
+#include <system_error>  // std::error_code
+#include <utility>       // std::exchange
 #include <vector>
 
 #include <fcntl.h>      // open
@@ -88,6 +89,23 @@ class coefficient_store {
       left -= static_cast<std::size_t>(n);
     }
     batches_.push_back(record.extent(1));
+  }
+
+  /// Forgets the last batches until `images` are left.
+  /// @throws argument_error when no whole number of batches holds that many
+  void cut(index_t images) {
+    while (n_images() > images) batches_.pop_back();
+    if (n_images() != images) {
+      throw argument_error("coefficient_store", "a number of images at which a batch ends",
+                           std::to_string(images), path_.string());
+    }
+  }
+
+  /// Removes the file.
+  void remove() {
+    close();
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
   }
 
   /// Waits until everything appended is on the disk itself.

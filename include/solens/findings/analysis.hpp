@@ -1,0 +1,288 @@
+#pragma once
+
+#include <algorithm>  // std::clamp, std::max, std::min
+#include <cmath>      // std::isfinite
+#include <cstddef>    // std::size_t
+#include <filesystem>
+#include <functional>  // std::function
+#include <memory>      // std::unique_ptr: maps hold references to the heads
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <solens/backend/concept.hpp>
+#include <solens/findings/centered_effects.hpp>
+#include <solens/findings/coefficient_store.hpp>
+#include <solens/findings/direction.hpp>
+#include <solens/findings/selectivity.hpp>
+#include <solens/lens/attention_routes.hpp>
+#include <solens/lens/head_map.hpp>
+#include <solens/lens/second_order.hpp>
+#include <solens/model/lens_inputs.hpp>
+
+namespace solens {
+
+struct analysis_options {
+  std::vector<index_t> layers = {};  ///< whose writers to look at; each must have later blocks
+  index_t top = 100;                 ///< images kept of each writer, and the rank of its threshold
+  convention how = convention::centered;
+  double coefficient = 100;            ///< the norm that a representation is scaled to
+  std::filesystem::path scratch = {};  ///< a folder for the coefficients; theirs until `clear`
+  std::size_t memory = std::size_t{2} << 30;  ///< bytes that `finish` may take
+};
+
+/// What is found about every writer of one layer.
+template <class T>
+struct layer_findings {
+  host_tensor<T> mean_effect;  ///< [n_writers, d_joint]
+  selectivity_of_writers<T> selectivity;
+  direction_of_writers<T> direction;
+};
+
+/// The findings of a data set, in one forward pass over a stream of any length.
+///
+/// `add` takes the activations of each batch and keeps their coefficients of every layer on disk:
+/// n_images * n_writers * (later heads) numbers, where the effects would be n_images * n_writers
+/// * d_joint. `finish` then reads them block of writers by block of writers, so that all results
+/// are exact, as with every effect in memory, while memory stays within a budget.
+///
+/// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
+/// coefficients in the scratch folder.
+/// Source: arXiv 2406.04341, sections 3.3 and 3.4.
+template <tensor_backend B>
+class analysis {
+ public:
+  using scalar = typename B::scalar;
+
+  /// @param weights  what they view must outlive the analysis
+  /// @param batches  images in each batch already added; empty for a new analysis
+  /// @throws argument_error for a layer without later blocks; io_error when the scratch folder
+  ///         cannot be used, or holds less than `batches` says
+  template <lens_weights_for<B> W>
+  analysis(const B& be, const W& weights, analysis_options options,
+           const std::vector<index_t>& batches = {})
+      : options_(std::move(options)),
+        heads_(std::make_unique<head_maps<B>>(be, weights, options_.how)),
+        routes_(options_.coefficient) {
+    if (options_.layers.empty()) throw argument_error("analysis", "one layer or more", "none");
+    for (index_t layer : options_.layers) {
+      auto& of = layers_.emplace_back(
+          layer_state{second_order_map<B>(be, *heads_, weights, layer), {}, {}});
+      const std::string name = "layer-" + std::to_string(layer);
+      of.coefficients = std::make_unique<coefficient_store<scalar>>(
+          options_.scratch / (name + ".coefficients"), of.map.n_writers(), of.map.n_sources(),
+          batches);
+      if (options_.how == convention::reference) {
+        of.rest = std::make_unique<coefficient_store<scalar>>(options_.scratch / (name + ".rest"),
+                                                              1, of.map.d_joint(), batches);
+      }
+    }
+    first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
+  }
+
+  const analysis_options& options() const { return options_; }
+  const std::vector<index_t>& batches() const { return last_store().batches(); }
+  index_t n_images() const { return last_store().n_images(); }
+
+  /// Takes in a batch.
+  /// @param activations  writers of the layers; ln_1_scale and class_attention of all later
+  ///                     blocks; ln_post_scale and representation; the means too in the reference
+  ///                     convention
+  /// @param names        of the images, for messages; may be empty
+  /// @throws format_error naming the image and layer where something is NaN or infinite, and
+  ///         io_error when the disk is full; what was added before is kept
+  template <lens_activations_for<B> A>
+  void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
+    routes_.update(be, activations, first_block_);
+    const index_t n = routes_.n_images(), before = n_images();
+    for (auto& of : layers_) {
+      const auto layer = static_cast<std::size_t>(of.map.layer());
+      const auto writers = activation_views<B>(activations.blocks[layer]).writers;
+      auto s = buffer_.get(be, {of.map.n_writers(), n, of.map.n_sources()});
+      of.map.coefficients(be, routes_, writers, s.permuted({1, 2, 0}));
+      refuse_not_finite(be, s, of.map.layer(), before, names);
+      keep(be, s, *of.coefficients, before);
+      if (of.rest) {
+        auto rest = buffer_.get(be, {1, n, of.map.d_joint()});
+        of.map.rest(be, routes_, activations, rest[0]);
+        keep(be, rest, *of.rest, before);
+      }
+    }
+  }
+
+  /// Waits until everything added is on the disk itself.
+  void sync() {
+    for (auto& of : layers_) {
+      of.coefficients->sync();
+      if (of.rest) of.rest->sync();
+    }
+  }
+
+  /// The findings of one layer over all images added.
+  /// @param progress  called with the number of writers done after each block
+  /// @throws argument_error for a layer that is not among the options', fewer images than `top`,
+  ///         or a memory budget that a single writer exceeds
+  layer_findings<scalar> finish(const B& be, index_t layer,
+                                const std::function<void(index_t)>& progress = {}) {
+    auto& of = state_of(layer);
+    const index_t n = of.map.n_writers(), e = of.map.d_joint(), m = n_images();
+    const index_t block = block_size(of);
+    host_tensor<scalar> rest = of.rest ? host_tensor<scalar>({1, m, e}) : host_tensor<scalar>{};
+    typename B::tensor shared = be.allocate(of.rest ? shape{m, e} : shape{0, 0});
+    if (of.rest) {
+      of.rest->read(0, rest);
+      be.upload(host_view<const scalar>(rest.view()[0]), shared.view());
+    }
+    layer_findings<scalar> result = empty_findings(n, e);
+    for (index_t begin = 0; begin < n; begin += block) {
+      const index_t end = std::min(n, begin + block), count = end - begin, k = of.map.n_sources();
+      auto directions = be.allocate({count, k, e});
+      auto gram = be.allocate({count, k, k});
+      of.map.directions(be, begin, end, directions.view());
+      const const_view_of<B> d = directions.view();
+      be.batched_gemm(1, d, d.transposed(), 0, gram.view());
+      const auto effects =
+          center_effects(be, read_block(be, of, begin, count), d, const_view_of<B>(gram.view()),
+                         of.rest ? const_view_of<B>(shared.view()) : const_view_of<B>{});
+      const auto selective = selectivity(be, const_view_of<B>(effects.norms.view()), options_.top);
+      const auto direction = principal_direction(be, effects, d, selective.top_images.view());
+      be.download(effects.mean_effect.view(), result.mean_effect.view().slice(0, begin, end));
+      paste(selective, result.selectivity, begin);
+      paste(direction, result.direction, begin);
+      if (progress) progress(end);
+    }
+    return result;
+  }
+
+  /// Removes the coefficients from the scratch folder; the analysis is of no more use.
+  void clear() {
+    for (auto& of : layers_) {
+      of.coefficients->remove();
+      if (of.rest) of.rest->remove();
+    }
+  }
+
+ private:
+  struct layer_state {
+    second_order_map<B> map;
+    std::unique_ptr<coefficient_store<scalar>> coefficients;
+    std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
+  };
+
+  /// The store that is written last: a batch is in when it is in this one.
+  const coefficient_store<scalar>& last_store() const {
+    return layers_.back().rest ? *layers_.back().rest : *layers_.back().coefficients;
+  }
+
+  layer_state& state_of(index_t layer) {
+    for (auto& of : layers_) {
+      if (of.map.layer() == layer) return of;
+    }
+    throw argument_error("analysis", "one of the layers analysed", std::to_string(layer), "layer");
+  }
+
+  void refuse_not_finite(const B& be, const_view_of<B> s, index_t layer, index_t before,
+                         std::span<const std::string> names) {
+    const index_t n = s.extent(0), batch = s.extent(1);
+    auto norms = norms_.get(be, {n, batch});
+    be.row_norms(s, norms);
+    host_tensor<scalar> host({n, batch});
+    be.download(const_view_of<B>(norms), host);
+    for (index_t i = 0; i < host.size(); ++i) {
+      if (std::isfinite(host.data()[i])) continue;
+      const index_t image = i % batch;
+      std::string name = "image " + std::to_string(before + image);
+      if (!names.empty()) name += ", " + names[static_cast<std::size_t>(image)];
+      throw format_error("analysis", "finite activations", "NaN or infinity",
+                         name + ", layer " + std::to_string(layer));
+    }
+  }
+
+  /// Appends to a store. After an error in a later layer the batch may come again, and is then
+  /// already in the stores of the earlier ones.
+  void keep(const B& be, view_of<B> record, coefficient_store<scalar>& store, index_t before) {
+    store.cut(before);
+    if constexpr (std::is_same_v<typename B::space, host_space>) {
+      store.append(record);
+    } else {
+      host_tensor<scalar> host(record.extents());
+      be.download(const_view_of<B>(record), host);
+      store.append(host);
+    }
+  }
+
+  static typename B::tensor read_block(const B& be, const layer_state& of, index_t begin,
+                                       index_t count) {
+    auto x = be.allocate({count, of.coefficients->n_images(), of.map.n_sources()});
+    if constexpr (std::is_same_v<typename B::space, host_space>) {
+      of.coefficients->read(begin, x.view());
+    } else {
+      host_tensor<scalar> host(x.view().extents());
+      of.coefficients->read(begin, host);
+      be.upload(host_view<const scalar>(host), x.view());
+    }
+    return x;
+  }
+
+  /// As many writers as the budget holds, and no more than it takes to keep the backend busy.
+  index_t block_size(const layer_state& of) const {
+    const auto m = static_cast<std::size_t>(n_images());
+    const auto k = static_cast<std::size_t>(of.map.n_sources());
+    const auto e = static_cast<std::size_t>(of.map.d_joint());
+    const auto top = static_cast<std::size_t>(options_.top);
+    const std::size_t frame = of.rest || k >= e ? e : k;
+    const std::size_t moments = std::min(m, frame), top_moments = std::min(top, frame);
+    const std::size_t one =
+        sizeof(scalar) * (m * (k + frame + 4) + k * e + 2 * k * k + moments * moments +
+                          top_moments * top_moments + top * (frame + k + e));
+    const std::size_t fixed = of.rest ? 2 * sizeof(scalar) * m * e : 0;
+    if (options_.memory < fixed + one) {
+      throw argument_error("analysis",
+                           "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
+                           std::to_string(options_.memory), "memory");
+    }
+    return std::clamp<index_t>(static_cast<index_t>((options_.memory - fixed) / one), 1, 256);
+  }
+
+  layer_findings<scalar> empty_findings(index_t n, index_t e) const {
+    const index_t top = options_.top;
+    const auto q = static_cast<index_t>(norm_probabilities.size());
+    return {
+        host_tensor<scalar>({n, e}),
+        {host_tensor<index_t>({n, top}), host_tensor<scalar>({n, top}), host_tensor<scalar>({n}),
+         host_tensor<index_t>({n}), host_tensor<scalar>({n}), host_tensor<scalar>({n, q})},
+        {host_tensor<scalar>({n, e}), host_tensor<scalar>({n}), host_tensor<scalar>({n})}};
+  }
+
+  template <class T>
+  static void paste(const host_tensor<T>& block, host_tensor<T>& whole, index_t begin) {
+    const index_t row = block.size() / std::max<index_t>(1, block.extent(0));
+    std::copy(block.begin(), block.end(), whole.data() + begin * row);
+  }
+  static void paste(const selectivity_of_writers<scalar>& block,
+                    selectivity_of_writers<scalar>& whole, index_t begin) {
+    paste(block.top_images, whole.top_images, begin);
+    paste(block.top_norms, whole.top_norms, begin);
+    paste(block.threshold, whole.threshold, begin);
+    paste(block.n_significant, whole.n_significant, begin);
+    paste(block.top_share, whole.top_share, begin);
+    paste(block.norm_quantiles, whole.norm_quantiles, begin);
+  }
+  static void paste(const direction_of_writers<scalar>& block, direction_of_writers<scalar>& whole,
+                    index_t begin) {
+    paste(block.direction, whole.direction, begin);
+    paste(block.explained_variance, whole.explained_variance, begin);
+    paste(block.explained_variance_all, whole.explained_variance_all, begin);
+  }
+
+  analysis_options options_;
+  std::unique_ptr<head_maps<B>> heads_;
+  attention_routes<B> routes_;
+  std::vector<layer_state> layers_;
+  index_t first_block_ = 0;
+  scratch<B> buffer_, norms_;
+};
+
+}  // namespace solens
