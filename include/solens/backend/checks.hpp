@@ -125,6 +125,31 @@ void cholesky(const tensor_view<A, S>& a, const tensor_view<L, S>& l) {
   same("cholesky", a.extents(), l.extents(), "l");
 }
 
+/// q, out [n_images, n_heads, n_queries, d_head]; k, v [n_images, n_heads, n_tokens, d_head];
+/// first [n_images, n_heads, n_tokens]; scores [n_images, n_heads, n_queries, n_tokens].
+template <class Q, class O, class S>
+void attention(const tensor_view<Q, S>& q, const tensor_view<Q, S>& k, const tensor_view<Q, S>& v,
+               bool causal, const tensor_view<O, S>& out, const tensor_view<O, S>& first,
+               const tensor_view<O, S>& scores) {
+  if (q.rank() != 4 || k.rank() != 4) {
+    throw shape_error("attention", "queries and keys of rank 4",
+                      to_string(q.extents()) + " and " + to_string(k.extents()));
+  }
+  const index_t images = q.extent(0), heads = q.extent(1), queries = q.extent(2),
+                tokens = k.extent(2);
+  same("attention", shape{images, heads, tokens, q.extent(3)}, k.extents(), "k");
+  same("attention", k.extents(), v.extents(), "v");
+  same("attention", q.extents(), out.extents(), "out");
+  if (!first.empty()) same("attention", shape{images, heads, tokens}, first.extents(), "first");
+  if (!scores.empty()) {
+    same("attention", shape{images, heads, queries, tokens}, scores.extents(), "scores");
+  }
+  if (causal && queries != tokens) {
+    throw shape_error("attention", "a query for each token where it is causal",
+                      to_string(q.extents()), "q");
+  }
+}
+
 template <class A, class V, class S>
 void symmetric_eigen(const tensor_view<A, S>& a, const tensor_view<V, S>& values,
                      const tensor_view<V, S>& vectors) {

@@ -219,4 +219,15 @@ row_span<T> row_of(const host_view<T>& x, index_t row) {
   return {x.data() + offset, x.extents()[x.rank() - 1], x.strides()[x.rank() - 1]};
 }
 
+/// Element number `position` in row-major order.
+template <class T>
+T& element_of(const host_view<T>& x, index_t position) {
+  index_t offset = 0;
+  for (std::size_t axis = x.rank(); axis-- > 0;) {
+    offset += position % x.extents()[axis] * x.strides()[axis];
+    position /= x.extents()[axis];
+  }
+  return x.data()[offset];
+}
+
 }  // namespace solens
