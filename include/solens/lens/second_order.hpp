@@ -11,6 +11,7 @@
 #include <solens/lens/head_map.hpp>
 #include <solens/lens/reference_shares.hpp>
 #include <solens/lens/scratch.hpp>
+#include <solens/lens/writer_selection.hpp>
 #include <solens/model/lens_inputs.hpp>
 
 namespace solens {
@@ -38,26 +39,15 @@ class second_order_map {
   template <lens_weights_for<B> W>
   second_order_map(const B& be, const head_maps<B>& heads, const W& weights, index_t layer,
                    std::span<const index_t> writers = {})
-      : heads_(&heads), layer_(layer) {
-    if (layer < 0 || layer + 1 >= heads.n_layers()) {
+      : heads_(&heads), layer_(layer), selection_(be, heads, weights, layer, writers) {
+    if (layer + 1 >= heads.n_layers()) {
       throw argument_error(
           "second_order_map",
           "a layer with later blocks, 0 to " + std::to_string(heads.n_layers() - 2),
           std::to_string(layer), "layer");
     }
-    const auto w = weight_views<B>(weights.blocks[static_cast<std::size_t>(layer)]);
-    const std::string name = "blocks." + std::to_string(layer);
-    n_all_ = w.writer_directions.extent(0);
-    checks::same("second_order_map", shape{n_all_, heads.d_model()}, w.writer_directions.extents(),
-                 name + ".writer_directions");
-    if (!w.writer_bias.empty()) {
-      checks::same("second_order_map", shape{heads.d_model()}, w.writer_bias.extents(),
-                   name + ".writer_bias");
-    }
-    directions_ = w.writer_directions;
-    if (!writers.empty()) select(be, writers);
     if (heads.how() == convention::reference) {
-      shares_.emplace(be, heads, layer, n_all_, w.writer_bias);
+      shares_.emplace(be, heads, layer, selection_.all(), selection_.bias());
     }
   }
   second_order_map(const B&, head_maps<B>&&, const auto&, index_t,
@@ -66,7 +56,7 @@ class second_order_map {
   index_t layer() const { return layer_; }
   index_t n_later() const { return heads_->n_layers() - 1 - layer_; }
   index_t n_sources() const { return n_later() * heads_->n_heads(); }  ///< later heads
-  index_t n_writers() const { return directions_.extent(0); }          ///< the selected ones
+  index_t n_writers() const { return selection_.size(); }              ///< the selected ones
   index_t d_joint() const { return heads_->d_joint(); }
   convention how() const { return heads_->how(); }
 
@@ -84,15 +74,15 @@ class second_order_map {
                     view_of<B> out) {
     const const_view_of<B> u = routes.after(layer_);
     checks::same("coefficients", shape{n_sources()}, shape{u.extent(1)}, "routes");
-    checks::same("coefficients", shape{u.extent(0), u.extent(2), n_all_}, writers.extents(),
-                 "blocks." + std::to_string(layer_) + ".writers");
+    checks::same("coefficients", shape{u.extent(0), u.extent(2), selection_.all()},
+                 writers.extents(), "blocks." + std::to_string(layer_) + ".writers");
     checks::same("coefficients", shape{u.extent(0), n_sources(), n_writers()}, out.extents(),
                  "out");
-    if (!selection_) return be.batched_gemm(1, u, writers, 0, out);
+    if (selection_.is_all()) return be.batched_gemm(1, u, writers, 0, out);
     const view_of<B> chosen =
-        gathered_.get(be, shape{writers.extent(0), n_writers(), writers.extent(1)});
+        chosen_.get(be, shape{writers.extent(0), n_writers(), writers.extent(1)});
     for (index_t image = 0; image < writers.extent(0); ++image) {
-      be.gather(writers[image].transposed(), selection_->view(), chosen[image]);
+      selection_.pick(be, writers[image], chosen[image].transposed());
     }
     be.batched_gemm(1, u, const_view_of<B>(chosen).transposed(), 0, out);
   }
@@ -105,7 +95,7 @@ class second_order_map {
   ///       thin GEMMs, never a [d_model, d_model] product
   void directions(const B& be, index_t begin, index_t end, view_of<B> out) {
     const index_t n_heads = heads_->n_heads(), d_head = heads_->d_head();
-    const const_view_of<B> w = directions_.slice(0, begin, end);
+    const const_view_of<B> w = selection_.directions().slice(0, begin, end);
     checks::same("directions", shape{end - begin, n_sources(), d_joint()}, out.extents(), "out");
     const view_of<B> values = values_.get(be, shape{end - begin, n_heads * d_head});
     for (index_t i = 0; i < n_later(); ++i) {
@@ -161,7 +151,7 @@ class second_order_map {
       const index_t block = layer_ + 1 + i;
       be.batched_gemm(1, r.repeated(n_heads), heads_->outputs(block), 0, inner);
       be.batched_gemm(1, inner, heads_->values(block).map(), 0, stream.permuted({1, 0, 2}));
-      be.batched_gemm(1, stream, directions_.transposed().repeated(n), 0,
+      be.batched_gemm(1, stream, selection_.directions().transposed().repeated(n), 0,
                       out.slice(1, i * n_heads, (i + 1) * n_heads));
     }
   }
@@ -246,28 +236,11 @@ class second_order_map {
     return d;
   }
 
-  void select(const B& be, std::span<const index_t> writers) {
-    for (index_t n : writers) {
-      if (n < 0 || n >= n_all_) {
-        throw argument_error("second_order_map", "a writer below " + std::to_string(n_all_),
-                             std::to_string(n), "writers");
-      }
-    }
-    const auto n = static_cast<index_t>(writers.size());
-    selection_.emplace(be.allocate_indices(shape{n}));
-    be.upload(host_view<const index_t>(writers.data(), shape{n}), selection_->view());
-    selected_.emplace(be.allocate(shape{n, heads_->d_model()}));
-    be.gather(directions_, selection_->view(), selected_->view());
-    directions_ = selected_->view();
-  }
-
   const head_maps<B>* heads_;
-  index_t layer_, n_all_ = 0;
-  const_view_of<B> directions_;  ///< [n_writers, d_model]
-  std::optional<typename B::index_tensor> selection_;
-  std::optional<typename B::tensor> selected_;
+  index_t layer_;
+  writer_selection<B> selection_;
   std::optional<reference_shares<B>> shares_;
-  scratch<B> gathered_, values_, chunk_, inner_, stream_;
+  scratch<B> chosen_, values_, chunk_, inner_, stream_;
 };
 
 }  // namespace solens
