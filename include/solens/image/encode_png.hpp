@@ -2,12 +2,14 @@
 
 #include <cstddef>  // std::size_t
 #include <cstdint>  // std::uint8_t
-#include <new>      // std::bad_alloc
+#include <filesystem>
+#include <new>  // std::bad_alloc
 #include <string>
 #include <utility>  // std::move
 
 #include <png.h>
 
+#include <solens/core/atomic_file.hpp>
 #include <solens/core/error.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/image/decode_png.hpp>
@@ -78,6 +80,13 @@ inline std::string encode_png(host_view<const std::uint8_t> pixels) {
                       to_string(pixels.extents()));
   }
   return png_encoder().encode(pixels);
+}
+
+/// Writes a PNG file, whole or not at all.
+/// @param pixels  as for `encode_png`
+/// @throws io_error naming the file when it cannot be written; shape_error as `encode_png` does
+inline void write_png(const std::filesystem::path& path, host_view<const std::uint8_t> pixels) {
+  write_file_atomically(path, encode_png(pixels));
 }
 
 }  // namespace solens
