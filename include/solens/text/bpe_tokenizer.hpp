@@ -254,7 +254,7 @@ class bpe_tokenizer {
 
   void encode_words(std::u32string_view text, std::vector<index_t>& ids) const {
     while (!text.empty()) {
-      if (unicode::is_space(text.front())) {
+      if (separates(text.front())) {
         text.remove_prefix(1);
       } else if (const known_special* found = special_at(text)) {
         ids.push_back(found->id);
@@ -276,6 +276,12 @@ class bpe_tokenizer {
     return nullptr;
   }
 
+  /// Blanks, and U+0345 in OpenAI's pattern: it is no letter, but a case of one, and the pattern,
+  /// which ignores case, takes it for neither.
+  bool separates(char32_t c) const {
+    return unicode::is_space(c) || (c == 0x345 && vocabulary_.normalizer.clip_cleaning);
+  }
+
   /// How many code points the word at the start of `text`, which is no blank, has.
   std::size_t word_length(std::u32string_view text) const {
     for (std::u32string_view ending : {U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"}) {
@@ -284,10 +290,10 @@ class bpe_tokenizer {
     // OpenAI's pattern ignores case, and the long s is a case of s.
     if (vocabulary_.normalizer.clip_cleaning && text.starts_with(U"'\u017F")) return 2;
     enum class sign { letter, number, blank, other };
-    const auto kind = [](char32_t c) {
+    const auto kind = [this](char32_t c) {
       if (unicode::is_letter(c)) return sign::letter;
       if (unicode::is_number(c)) return sign::number;
-      return unicode::is_space(c) ? sign::blank : sign::other;
+      return separates(c) ? sign::blank : sign::other;
     };
     const sign first = kind(text.front());
     if (first == sign::number) return 1;

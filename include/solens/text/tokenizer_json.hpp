@@ -162,15 +162,16 @@ inline void read_normalizer(const json_place& step, text_normalizer& normalizer)
     if (step["pattern"].value() != json{{"Regex", "\\s+"}}) step["pattern"].refuse("\\s+");
     if (step["content"].text() != " ") step["content"].refuse("one blank");
   } else {
-    step.refuse("NFC, Lowercase, Replace or a Sequence of them");
+    step["type"].refuse("NFC, Lowercase, Replace or a Sequence of them");
   }
 }
 
 inline void read_pre_tokenizer(const json_place& whole) {
+  if (whole.type() != "Sequence") whole["type"].refuse("Sequence");
   const json_place steps = whole["pretokenizers"];
-  if (whole.type() != "Sequence" || steps.size() != 2) whole.refuse("Split, then ByteLevel");
+  if (steps.size() != 2) steps.refuse("Split, then ByteLevel");
   const json_place split = steps[0], bytes = steps[1];
-  if (split.type() != "Split") split.refuse("Split");
+  if (split.type() != "Split") split["type"].refuse("Split");
   // ByteLevel cuts the special tokens of the second pattern apart again.
   constexpr std::string_view words = R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
   constexpr std::string_view specials = R"(<\|startoftext\|>|<\|endoftext\|>|)";
@@ -180,7 +181,7 @@ inline void read_pre_tokenizer(const json_place& whole) {
   if (pattern != words && !with_specials) regex.refuse("CLIP's pattern");
   if (split["behavior"].text() != "Removed") split["behavior"].refuse("Removed");
   if (!split.flag("invert")) split["invert"].refuse("true");
-  if (bytes.type() != "ByteLevel") bytes.refuse("ByteLevel");
+  if (bytes.type() != "ByteLevel") bytes["type"].refuse("ByteLevel");
   if (bytes.flag("add_prefix_space")) bytes["add_prefix_space"].refuse("false");
   const json_place use_regex = bytes["use_regex"];
   if (with_specials && !use_regex.null() && !bytes.flag("use_regex")) use_regex.refuse("true");
@@ -199,7 +200,7 @@ inline void read_post_processor(const json_place& processor, bpe_vocabulary& voc
     vocabulary.start = named_token(vocabulary, single[0]["SpecialToken"]["id"]);
     vocabulary.end = named_token(vocabulary, single[2]["SpecialToken"]["id"]);
   } else {
-    processor.refuse("RobertaProcessing or TemplateProcessing");
+    processor["type"].refuse("RobertaProcessing or TemplateProcessing");
   }
 }
 
