@@ -1,6 +1,7 @@
-# Installs BUILD and moves what was installed to WORK/moved. WORK is emptied first.
+# Installs the library from BUILD and moves what was installed to WORK/moved. WORK is emptied first.
 file(REMOVE_RECURSE ${WORK})
-execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first
+execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --component solens_library
+                        --prefix ${WORK}/first
                 COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
 file(RENAME ${WORK}/first ${WORK}/moved)
 

@@ -1,0 +1,5 @@
+#include <solens/text/load_tokenizer.hpp>
+
+bool files_work();
+
+bool files_work() { return false; }
