@@ -6,7 +6,6 @@
 #include <cstddef>  // std::byte, std::size_t
 #include <cstdint>
 #include <cstring>  // std::memcpy
-
 #include <string_view>
 
 #include <solens/core/error.hpp>

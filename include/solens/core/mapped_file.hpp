@@ -5,7 +5,6 @@
 #include <cstdint>  // std::uintptr_t
 #include <cstring>  // std::strerror
 #include <filesystem>
-
 #include <span>
 #include <string>
 #include <utility>  // std::exchange

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <solens/core/error.hpp>
+
+namespace solens::detail {
+
+/// A JSON object out of a file. Unlike the library's own parse it refuses a key that is there
+/// twice, whose meaning would depend on who reads it.
+/// @param name  of the file, for messages
+/// @throws format_error
+inline nlohmann::json parse_json_object(std::string_view text, std::string_view operation,
+                                        std::string_view name) {
+  using json = nlohmann::json;
+  std::vector<std::set<std::string>> keys;
+  const auto look = [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key &&
+        !keys.back().insert(value.get_ref<const std::string&>()).second) {
+      throw format_error(operation, "every key once",
+                         "'" + value.get_ref<const std::string&>() + "' twice", name);
+    }
+    return true;
+  };
+  json result;
+  try {
+    result = json::parse(text.begin(), text.end(), look);
+  } catch (const json::exception& e) {
+    throw format_error(operation, "JSON", e.what(), name);
+  }
+  if (!result.is_object()) throw format_error(operation, "a JSON object", result.type_name(), name);
+  return result;
+}
+
+}  // namespace solens::detail
