@@ -2,6 +2,10 @@
 
 #include <zlib.h>
 
+#include <solens/image/decode.hpp>
+#include <solens/image/image_list.hpp>
+#include <solens/image/image_stream.hpp>
+#include <solens/weights/safetensors.hpp>
 #include <support/test.hpp>
 
 using namespace solens;
@@ -112,4 +116,52 @@ TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(output_extent({.std = {1, 0, 1}}), argument_error);
   CHECK(output_extent({.resize = resize_mode::squash, .size = {3, 4}, .center_crop = false}) ==
         image_extent{3, 4});
+}
+
+// What torchvision and Pillow make of the twelve images of tests/data/images.
+TEST_CASE("the pixels of the fixtures come out to the bit") {
+  const index_t side = GENERATE(32, 64);
+  const safetensors_file fixture(test::data("preprocess.safetensors"));
+  const auto bytes = fixture.tensor<std::uint8_t>("rgb_first_uint8_" + std::to_string(side));
+
+  const image_list list = images_in_folder(test::data("images"));
+  REQUIRE(list.paths.size() == 12);
+  const preprocess_options options{.size = {side, side}, .crop = {side, side}};
+  for (index_t i = 0; i < 12; ++i) {
+    const auto& path = list.paths[static_cast<std::size_t>(i)];
+    INFO(path.string() << " to " << side);
+    const rgb_image image = resize_and_crop(read_image(path), options);
+    const std::uint8_t* expected = bytes.data() + i * image.view().size();
+    CHECK(std::equal(image.row(0), image.row(0) + image.view().size(), expected));
+  }
+}
+
+TEST_CASE("the normalised pixels of the fixtures come out of the stream") {
+  const safetensors_file fixture(test::data("preprocess.safetensors"));
+  const auto expected = fixture.tensor<float>("rgb_first_32");
+  host_tensor<float> pixels(expected.extents());
+  image_stream stream(images_in_folder(test::data("images")).paths,
+                      {.size = {32, 32}, .crop = {32, 32}},
+                      [](const std::filesystem::path& path) { return read_image(path); });
+  REQUIRE(stream.next(pixels).size() == 12);
+  CHECK(stream.skipped().empty());
+  CHECK(std::equal(pixels.begin(), pixels.end(), expected.begin()));
+}
+
+TEST_CASE("images that resize before they become RGB differ only where RGB is not their kind") {
+  const safetensors_file fixture(test::data("preprocess.safetensors"));
+  const auto direct = fixture.tensor<float>("direct_32");
+  host_tensor<float> pixels(shape{3, 32, 32});
+  const image_list list = images_in_folder(test::data("images"));
+  for (index_t i = 0; i < 12; ++i) {
+    const std::string name = list.paths[static_cast<std::size_t>(i)].filename().string();
+    INFO(name);
+    preprocess(read_image(list.paths[static_cast<std::size_t>(i)]),
+               {.size = {32, 32}, .crop = {32, 32}}, pixels);
+    const bool same = std::equal(pixels.begin(), pixels.end(), direct.data() + i * pixels.size());
+    const bool other_kind = name.find("rgba") != std::string::npos ||
+                            name.find("palette") != std::string::npos ||
+                            name.find("alpha") != std::string::npos;
+    CHECK(same != other_kind);
+  }
 }
