@@ -59,6 +59,21 @@ TEST_CASE("parts may be written where they belong") {
   CHECK(read_file(folder / "out") == "headmid.tail");
 }
 
+TEST_CASE("what was written can be read back, moved and cut") {
+  const test::temporary_folder folder;
+  atomic_file file(folder / "out");
+  file.write("head....body");
+  std::string body(4, ' ');
+  file.read_at(8, std::as_writable_bytes(std::span(body)));
+  CHECK(body == "body");
+  file.write_at(4, std::as_bytes(std::span(body)));
+  file.resize(8);
+  CHECK_THROWS_WITH(file.read_at(6, std::as_writable_bytes(std::span(body))),
+                    Contains((folder / "out").string()));
+  file.commit();
+  CHECK(read_file(folder / "out") == "headbody");
+}
+
 TEST_CASE("a folder that is not there is an error that names the file") {
   const test::temporary_folder folder;
   CHECK_THROWS_WITH(atomic_file(folder / "missing" / "out.npy"), Contains("missing/out.npy"));

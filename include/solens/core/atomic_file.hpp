@@ -16,7 +16,7 @@
 
 #include <fcntl.h>      // open
 #include <sys/types.h>  // off_t
-#include <unistd.h>     // pwrite, fsync, close, getpid
+#include <unistd.h>     // pread, pwrite, ftruncate, fsync, close, getpid
 
 #include <solens/core/error.hpp>
 
@@ -42,7 +42,7 @@ class atomic_file {
     do {
       temporary_ = path_;
       temporary_ += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-      file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (file_ < 0 && errno == EEXIST);
     if (file_ < 0) fail("a file that can be created");
   }
@@ -78,6 +78,28 @@ class atomic_file {
       if (written <= 0) fail("room for " + std::to_string(bytes.size()) + " more bytes");
       bytes = bytes.subspan(static_cast<std::size_t>(written));
       offset += static_cast<std::uint64_t>(written);
+    }
+  }
+
+  /// Reads back what was written at an offset.
+  /// @throws io_error naming the file, also when less than that was written
+  void read_at(std::uint64_t offset, std::span<std::byte> bytes) const {
+    while (!bytes.empty()) {
+      const auto got = ::pread(file_, bytes.data(), std::min(bytes.size(), std::size_t{1} << 30),
+                               static_cast<::off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got == 0) errno = EIO;
+      if (got <= 0) fail(std::to_string(bytes.size()) + " bytes written before");
+      bytes = bytes.subspan(static_cast<std::size_t>(got));
+      offset += static_cast<std::uint64_t>(got);
+    }
+  }
+
+  /// Cuts or extends the file to a number of bytes, for who writes at offsets.
+  /// @throws io_error naming the file
+  void resize(std::uint64_t bytes) {
+    if (::ftruncate(file_, static_cast<::off_t>(bytes)) != 0) {
+      fail("a file of " + std::to_string(bytes) + " bytes");
     }
   }
 
