@@ -171,31 +171,43 @@ concept synchronize = requires(const B& be) { be.synchronize(); };
 ///
 /// It is passed first to every algorithm and may hold state (threads, a stream, handles).
 /// Operations are eager and write to the destination they are given; they never allocate it.
-/// All operations are const, check extents (backend/checks.hpp) and throw `shape_error`.
-/// Outputs may alias an input only where said. docs/backends.md shows how to write one.
+/// All operations are const, take views of any strides, check extents (backend/checks.hpp) and
+/// throw `shape_error`. An output is the same view as an input only where said, and overlaps none
+/// otherwise; only inputs may have stride 0. NaN and infinities follow from the formula unless said
+/// otherwise. docs/backends.md shows how to write one; testing/backend_conformance.hpp checks it.
 ///
-/// | operation | what |
-/// | --- | --- |
-/// | `allocate(shape)`, `allocate_indices(shape)` | a contiguous, row-major, uninitialised tensor |
-/// | `upload(host, to)`, `download(from, host)` | copies across; complete when they return; also of
-/// indices | | `copy(from, to)`, `fill(value, to)` | any strides | | `gemm(alpha, a, b, beta, c)` |
-/// c [m, n] = alpha a [m, k] b [k, n] + beta c; any strides; `transposed()` views transpose; c is
-/// not read when beta is 0 | | `batched_gemm(alpha, a, b, beta, c)` | the same over one or two
-/// equal leading axes; stride 0 repeats an input | | `softmax(scale, x, y)` | over the last axis of
-/// scale * x; y may be x | | `layer_norm(x, weight, bias, eps, y, mean, scale)` | over the last
-/// axis; mean and scale = sqrt(var + eps) have the leading extents, either may be an empty view; y
-/// may be x | | `activate(kind, x, y)` | elementwise; y may be x | | `add_bias(bias, x)` | x[...,
-/// i] += bias[i] | | `axpby(alpha, x, beta, y)` | y = alpha x + beta y; y is not read when beta is
-/// 0 | | `multiply(x, y, out)` | elementwise; out may be x or y; stride 0 repeats an input | |
-/// `row_norms(x, norms)` | Euclidean norm over the last axis | | `top_k(x, values, indices)` | the
-/// k largest of each row, largest first, ties to the lower index; k is the outputs' last extent;
-/// NaN counts as lowest | | `argmax_abs(x, values, indices)` | position and signed value of the
-/// largest magnitude of each row, ties to the lower index; NaN counts as lowest | | `gather(table,
-/// rows, out)` | out[..., :] = table[rows[...], :]; throws shape_error for a row out of range | |
-/// `cholesky_solve(a, b)` | b := a^-1 b for positive definite a [batch, n, n], b [batch, n, r]; not
-/// positive definite gives NaN in that b | | `symmetric_eigen(a, values, vectors)` | a [batch, n,
-/// n]; values [batch, n] descending, vectors [batch, n, n] as rows | | `synchronize()` | returns
-/// when everything asked for is done |
+/// - `allocate(shape)`, `allocate_indices(shape)`: a contiguous, row-major, uninitialised tensor.
+/// - `upload(host, to)`, `download(from, host)`, of scalars and of indices: complete when they
+///   return.
+/// - `copy(from, to)`, `fill(value, to)`.
+/// - `gemm(alpha, a, b, beta, c)`: c [m, n] = alpha a [m, k] b [k, n] + beta c. c is not read when
+///   beta is 0. Whether a and b are read when alpha is 0 is open.
+/// - `batched_gemm(alpha, a, b, beta, c)`: the same for each position of one or two leading axes.
+/// - `softmax(scale, x, y)`: over the last axis of scale x; y may be x. A row that holds NaN or
+///   +infinity (after scaling), or -infinity alone, becomes NaN.
+/// - `layer_norm(x, weight, bias, eps, y, mean, scale)`: over the last axis,
+///   y = (x - mean) / scale * weight + bias with scale = sqrt(var + eps); y may be x. mean and
+///   scale have the leading extents; either may be an empty view.
+/// - `activate(kind, x, y)`: y may be x. What -infinity becomes is open (0 or NaN).
+/// - `add_bias(bias, x)`: x[..., i] += bias[i].
+/// - `axpby(alpha, x, beta, y)`: y = alpha x + beta y; y is not read when beta is 0.
+/// - `multiply(x, y, out)`, `divide(x, y, out)`: elementwise; out may be x or y.
+/// - `row_norms(x, norms)`: the Euclidean norm over the last axis.
+/// - `top_k(x, values, indices)`: the k largest of each row, largest first, k the outputs'
+///   last extent; ties to the lower index; NaN counts as lowest.
+/// - `argmax_abs(x, values, indices)`: position and signed value of the largest magnitude of each
+///   row, ties to the lower index; NaN counts as lowest.
+/// - `gather(table, rows, out)`: out[..., :] = table[rows[...], :]; throws `shape_error` for a row
+///   out of range.
+/// - `cholesky_solve(a, b)`: b [batch, n, r] := a^-1 b for symmetric positive definite
+///   a [batch, n, n]; that b is NaN where its a is not positive definite.
+/// - `cholesky(a, l)`: the lower triangular l with l l^T = a for symmetric positive semidefinite
+///   a [batch, n, n], 0 above the diagonal. A pivot that is 0 to rounding (n eps of the largest
+///   diagonal element) becomes 0, and its column with it; a negative one becomes NaN.
+/// - `symmetric_eigen(a, values, vectors)`: the q largest eigenvalues of each a [batch, n, n],
+///   descending, values [batch, q], with unit vectors as rows, vectors [batch, q, n], each of
+///   either sign. NaN where a is not finite.
+/// - `synchronize()`: returns when everything asked for is done.
 template <class B>
 concept tensor_backend =
     backend_requires::types<B> && backend_requires::owning_tensors<B> &&

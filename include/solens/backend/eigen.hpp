@@ -273,8 +273,8 @@ class eigen_backend {
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       Eigen::SelfAdjointEigenSolver<matrix> solver(n);
       for (index_t g = from; g < to; ++g) {
-        solver.compute(map(a[g]));
-        const bool found = solver.info() == Eigen::Success;
+        const auto of = map(a[g]);
+        const bool found = of.allFinite() && solver.compute(of).info() == Eigen::Success;
         for (index_t i = 0; i < values.extent(1); ++i) {  // Eigen's are ascending
           constexpr T none = std::numeric_limits<T>::quiet_NaN();
           values(g, i) = found ? solver.eigenvalues()[n - 1 - i] : none;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::partial_sort
+#include <algorithm>  // std::partial_sort, std::stable_sort
 #include <cmath>
 #include <limits>
 #include <numeric>  // std::iota
@@ -101,8 +101,8 @@ class reference_backend {
             static_cast<T>((static_cast<double>(in[i]) - m) / s * static_cast<double>(weight(i)) +
                            static_cast<double>(bias(i)));
       }
-      if (!mean.empty()) element(mean, r) = static_cast<T>(m);
-      if (!scale.empty()) element(scale, r) = static_cast<T>(s);
+      if (!mean.empty()) element_of(mean, r) = static_cast<T>(m);
+      if (!scale.empty()) element_of(scale, r) = static_cast<T>(s);
     });
   }
 
@@ -154,7 +154,7 @@ class reference_backend {
       for (index_t i = 0; i < in.size; ++i) {
         sum += static_cast<double>(in[i]) * static_cast<double>(in[i]);
       }
-      element(norms, r) = static_cast<T>(std::sqrt(sum));
+      element_of(norms, r) = static_cast<T>(std::sqrt(sum));
     });
   }
 
@@ -190,15 +190,15 @@ class reference_backend {
           best = i;
         }
       }
-      element(values, r) = in[best];
-      element(indices, r) = best;
+      element_of(values, r) = in[best];
+      element_of(indices, r) = best;
     });
   }
 
   void gather(const_view table, const_index_view rows, view out) const {
     checks::gather(table, rows, out);
     for_rows(out, [&](index_t r) {
-      const index_t row = element(rows, r);
+      const index_t row = element_of(rows, r);
       if (row < 0 || row >= table.extent(0)) {
         throw shape_error("gather", "a row below " + std::to_string(table.extent(0)),
                           std::to_string(row), "rows");
@@ -211,14 +211,14 @@ class reference_backend {
   void cholesky_solve(const_view a, view b) const {
     checks::cholesky_solve(a, b);
     const index_t n = a.extent(1);
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     host_tensor<double> l(shape{n, n}, 0.0), x(shape{n}, 0.0);
     for (index_t g = 0; g < a.extent(0); ++g) {
       for (index_t i = 0; i < n; ++i) {
         for (index_t j = 0; j <= i; ++j) {
           double sum = static_cast<double>(a(g, i, j));
           for (index_t k = 0; k < j; ++k) sum -= l(i, k) * l(j, k);
-          // sqrt of a negative number is the NaN that the contract asks for
-          l(i, j) = i == j ? std::sqrt(sum) : sum / l(j, j);
+          l(i, j) = i != j ? sum / l(j, j) : sum > 0 ? std::sqrt(sum) : nan;
         }
       }
       for (index_t c = 0; c < b.extent(2); ++c) {
@@ -272,6 +272,11 @@ class reference_backend {
         v(i, i) = 1;
         for (index_t j = 0; j < n; ++j) m(i, j) = static_cast<double>(a(g, i, j));
       }
+      if (!finite(m)) {
+        fill(std::numeric_limits<T>::quiet_NaN(), values[g]);
+        fill(std::numeric_limits<T>::quiet_NaN(), vectors[g]);
+        continue;
+      }
       for (int sweep = 0; sweep < 60 && off_diagonal(m) > 0; ++sweep) jacobi_sweep(m, v);
       std::vector<index_t> order(static_cast<std::size_t>(n));
       std::iota(order.begin(), order.end(), index_t{0});
@@ -292,17 +297,6 @@ class reference_backend {
   static void for_rows(const host_view<U>& x, F&& f) {
     if (x.empty()) return;
     for (index_t r = 0; r < row_count(x); ++r) f(r);
-  }
-
-  /// Element number `i` in row-major order of a tensor with one element a row of another.
-  template <class U>
-  static U& element(const host_view<U>& x, index_t i) {
-    index_t offset = 0;
-    for (std::size_t axis = x.rank(); axis-- > 0;) {
-      offset += i % x.extents()[axis] * x.strides()[axis];
-      i /= x.extents()[axis];
-    }
-    return x.data()[offset];
   }
 
   template <class U>
@@ -349,6 +343,10 @@ class reference_backend {
     }
     constexpr double sqrt_2_over_pi = 0.79788456080286535588;
     return 0.5 * x * (1 + std::tanh(sqrt_2_over_pi * (x + 0.044715 * x * x * x)));
+  }
+
+  static bool finite(const host_tensor<double>& m) {
+    return std::all_of(m.begin(), m.end(), [](double x) { return std::isfinite(x); });
   }
 
   /// The part of the squared Frobenius norm off the diagonal, 0 when it is negligible.
