@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cmath>    // std::abs
 #include <cstdint>  // std::uint64_t
 #include <cstring>  // std::memcpy
 #include <string>
+#include <type_traits>
+#include <utility>  // std::as_const, std::move
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include <solens/model/config.hpp>
+#include <solens/model/vision_tower.hpp>
 #include <solens/model/weights.hpp>
 
 #include <support/test.hpp>
@@ -139,5 +142,84 @@ class fixture_model {
   B be_;
   fixture_file file_;
 };
+
+/// A fixture's vision tower and images on a backend, and what a pass over them leaves.
+template <class B>
+struct vision_run {
+  using scalar = typename B::scalar;
+
+  explicit vision_run(const std::string& name)
+      : file(name + ".ref.safetensors"),
+        tower(make_tower(name)),
+        images(upload(file.get<scalar>("images"))),
+        work(tower.make_workspace(be, n())) {}
+
+  index_t n() const { return images.extent(0); }
+
+  typename B::tensor upload(host_view<const scalar> from) const {
+    typename B::tensor result = be.allocate(from.extents());
+    be.upload(from, result.view());
+    return result;
+  }
+  host_tensor<scalar> download(const_view_of<B> from) const {
+    host_tensor<scalar> result(from.extents());
+    be.download(from, result.view());
+    return result;
+  }
+
+  /// A pass over the images in [from, to); the representation stays in `representation`.
+  activation_cache<B> pass(const std::vector<site>& sites, index_t from, index_t to) {
+    activation_cache<B> cache = tower.make_cache(be, n(), sites);
+    typename B::tensor out = be.allocate({to - from, tower.d_joint()});
+    tower.forward(be, std::as_const(images).view().slice(0, from, to), work, out.view(), &cache);
+    representation = download(std::as_const(out).view());
+    return cache;
+  }
+  activation_cache<B> pass(const std::vector<site>& sites) { return pass(sites, 0, n()); }
+
+  B be;
+  fixture_file file;
+  vision_tower<B> tower;
+  typename B::tensor images;
+  typename vision_tower<B>::workspace work;
+  host_tensor<scalar> representation;
+
+ private:
+  vision_tower<B> make_tower(const std::string& name) const {
+    fixture_model<B> model(be, name);
+    return {model.vision.config, std::move(model.vision.weights)};
+  }
+};
+
+/// Every site of a tower, either with all its tokens or, where offered, the class token's row.
+inline std::vector<site> all_sites(const vision_config& c, bool class_token) {
+  std::vector<site> sites;
+  for (const site_info& info : site_table) {
+    if (class_token && !info.narrow) continue;
+    for (index_t l = 0; l < (info.in_block() ? c.n_layers : 1); ++l) {
+      sites.push_back({info.kind, l, class_token});
+    }
+  }
+  return sites;
+}
+
+/// How far the fixtures' float32 numbers are from exact ones (tests/reference/tower_noise.py).
+inline double fixture_noise(const std::string& fixture, const std::string& stage) {
+  return nlohmann::json::parse(read_file(data("tower_noise.json"))).at(fixture).at(stage);
+}
+
+/// The parity of one stage. In double we differ from the fixture by its own rounding, and by no
+/// more than 1e-9 besides; in float by 1e-5 at most.
+template <class T>
+void check_stage(const std::string& fixture, const std::string& stage, host_view<const T> ours,
+                 host_view<const T> expected) {
+  INFO(fixture << " " << stage);
+  const double difference = relative_difference<T, T>(ours, expected);
+  if constexpr (std::is_same_v<T, double>) {
+    CHECK(std::abs(difference - fixture_noise(fixture, stage)) <= 1e-9);
+  } else {
+    CHECK(difference <= 1e-5);
+  }
+}
 
 }  // namespace solens::test
