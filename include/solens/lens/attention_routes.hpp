@@ -41,9 +41,7 @@ class readout_scales {
       be.row_norms(representation, norm);
       be.divide(scale_view_, norm, scale_view_);
     }
-    be.copy(sigma, norm);
-    be.copy(scale_view_, gain_view_);
-    be.divide(gain_view_, norm, gain_view_);
+    be.divide(scale_view_, sigma, gain_view_);
   }
 
   index_t n_images() const { return n_images_; }
@@ -93,22 +91,15 @@ class attention_routes {
     first_ = first;
     n_heads_ = heads;
     view_ = routes_.get(be, shape{images, later * heads, tokens});
-    const view_of<B> sigma = sigma_.get(be, shape{later, images, tokens});
-    const view_of<B> weight = weight_.get(be, shape{later, images, tokens});
+    const view_of<B> weight = weight_.get(be, shape{images, tokens});
     for (index_t i = 0; i < later; ++i) {
       const auto a = block(activations, first + i);
       checks::same("attention_routes", shape{images, tokens}, a.ln_1_scale.extents(),
                    name(first + i) + "ln_1_scale");
       checks::same("attention_routes", shape{images, heads, tokens}, a.class_attention.extents(),
                    name(first + i) + "class_attention");
-      be.copy(a.ln_1_scale, sigma[i]);
-      be.copy(readout_.gain().repeated(tokens).transposed(), weight[i]);
-    }
-    be.divide(weight, sigma, weight);
-    for (index_t i = 0; i < later; ++i) {
-      const const_view_of<B> w = weight[i];
-      be.multiply(block(activations, first + i).class_attention,
-                  w.repeated(heads).permuted({1, 0, 2}),
+      be.divide(readout_.gain().repeated(tokens).transposed(), a.ln_1_scale, weight);
+      be.multiply(a.class_attention, const_view_of<B>(weight).repeated(heads).permuted({1, 0, 2}),
                   view_.slice(1, i * heads, (i + 1) * heads));
     }
   }
@@ -137,7 +128,7 @@ class attention_routes {
 
   readout_scales<B> readout_;
   index_t first_ = 0, n_heads_ = 0;
-  scratch<B> routes_, sigma_, weight_;
+  scratch<B> routes_, weight_;
   view_of<B> view_;
 };
 
