@@ -12,6 +12,7 @@ foreach(component IN LISTS solens_COMPONENTS)
   endif()
 endforeach()
 
+set(CMAKE_CXX_EXTENSIONS OFF)
 set(SOLENS_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 if(SOLENS_WARNINGS_AS_ERRORS)
   list(APPEND SOLENS_WARNINGS -Werror)

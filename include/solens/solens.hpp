@@ -31,6 +31,7 @@
 #include <solens/lens/attention_routes.hpp>
 #include <solens/lens/decomposition.hpp>
 #include <solens/lens/direct.hpp>
+#include <solens/lens/effect_norms.hpp>
 #include <solens/lens/frozen_norm.hpp>
 #include <solens/lens/head_map.hpp>
 #include <solens/lens/indirect.hpp>
@@ -53,4 +54,5 @@
 #include <solens/text/unicode.hpp>
 #include <solens/text/unicode_tables.hpp>
 #include <solens/text/word_list.hpp>
+#include <solens/weights/stored_numbers.hpp>
 #include <solens/weights/weight_source.hpp>

@@ -11,13 +11,14 @@
 
 namespace solens::detail {
 
+using json = nlohmann::json;
+
 /// A JSON object out of a file. Unlike the library's own parse it refuses a key that is there
 /// twice, whose meaning would depend on who reads it.
 /// @param name  of the file, for messages
 /// @throws format_error
-inline nlohmann::json parse_json_object(std::string_view text, std::string_view operation,
-                                        std::string_view name) {
-  using json = nlohmann::json;
+inline json parse_json_object(std::string_view text, std::string_view operation,
+                              std::string_view name) {
   std::vector<std::set<std::string>> keys;
   const auto look = [&](int, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start) keys.emplace_back();
