@@ -38,8 +38,8 @@ struct text_config : transformer_config {
 
 /// What is known of a CLIP before its weights are read.
 struct clip_config {
-  index_t d_joint = 0;  ///< width of the joint image-text space
-  vision_config vision;
+  index_t d_joint = 0;              ///< width of the joint image-text space
+  vision_config vision;             ///< n_layers is 0 for a text tower on its own
   std::optional<text_config> text;  ///< not set for a vision tower on its own
   std::string layout;  ///< where it came from, for `info`: "Hugging Face", "open_clip", "OpenAI"
 };
