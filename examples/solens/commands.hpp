@@ -1,0 +1,13 @@
+#pragma once
+
+#include "options.hpp"
+
+/// The subcommands, a .cpp each. They return when all is written and throw otherwise.
+namespace solens::program {
+
+void run_info(const info_call&);
+void run_encode(const encode_call&);
+void run_tokenize(const tokenize_call&);
+void run_preprocess(const preprocess_call&);
+
+}  // namespace solens::program

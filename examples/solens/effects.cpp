@@ -1,0 +1,166 @@
+#include <solens/lens/direct.hpp>
+#include <solens/lens/indirect.hpp>
+#include <solens/lens/second_order.hpp>
+
+#include "array_output.hpp"
+#include "commands.hpp"
+#include "lens_run.hpp"
+
+namespace solens::program {
+namespace {
+
+/// What all three kinds have at hand.
+struct task {
+  const effects_call& call;
+  const model_files& model;
+  array_output& out;
+  index_t n_neurons;  ///< the selected ones
+
+  std::unique_ptr<image_input> images(index_t at_once) const {
+    return open_images(call.input, model.preprocess(), at_once, threads_of(call.common));
+  }
+};
+
+template <tensor_backend B>
+void write(const B& be, const_view_of<B> rows, array_output& out) {
+  host_tensor<float> host(rows.extents());
+  be.download(rows, host.view());
+  out.append(0, host.view());
+}
+
+template <tensor_backend B>
+void second_order(const B& be, const task& t) {
+  const vision_config& c = t.model.vision();
+  const auto input = t.images(t.call.common.batch);
+  const auto sites = second_order_sites(c, {t.call.layer});
+  lens_run<B> run(be, load_vision_tower(be, t.model), std::min(t.call.common.batch, input->size()),
+                  sites);
+  const auto weights = lens_weights_of(run.tower());
+  const head_maps<B> heads(be, weights, t.call.how);
+  second_order_map<B> map(be, heads, weights, t.call.layer, t.call.neurons);
+  attention_routes<B> routes(t.call.coefficient);
+  const index_t k = map.n_sources(), e = map.d_joint();
+  const index_t images_at_once =
+      bounded_batch(t.call.common.batch, t.n_neurons * e * (t.call.per_head ? k : 1));
+  for_each_batch(*input, "effects", t.call.common.quiet, [&](const image_input::batch& batch) {
+    const auto activations = run(batch.pixels);
+    const index_t n = batch.pixels.extent(0);
+    routes.update(be, activations, t.call.layer + 1);
+    auto s = be.allocate({n, k, t.n_neurons});
+    map.coefficients(be, routes, activations.blocks[static_cast<std::size_t>(t.call.layer)].writers,
+                     s.view());
+    auto rest = be.allocate(t.call.per_head ? shape{n, k, e} : shape{n, e});
+    if (t.call.per_head) {
+      map.rest_terms(be, routes, activations, rest.view());
+    } else {
+      map.rest(be, routes, activations, rest.view());
+    }
+    for (index_t i = 0; i < n; i += images_at_once) {
+      const index_t end = std::min(n, i + images_at_once);
+      const const_view_of<B> part = s.view().slice(0, i, end);
+      const const_view_of<B> of_part = rest.view().slice(0, i, end);
+      if (t.call.per_head) {
+        auto effects = be.allocate({end - i, k, t.n_neurons, e});
+        map.effect_terms(be, part, of_part, effects.view());
+        write(be, const_view_of<B>(effects.view()), t.out);
+      } else {
+        auto effects = be.allocate({end - i, t.n_neurons, e});
+        map.effects(be, part, of_part, effects.view());
+        write(be, const_view_of<B>(effects.view()), t.out);
+      }
+      throw_if_stopped();
+    }
+  });
+}
+
+template <tensor_backend B>
+void direct(const B& be, const task& t) {
+  const index_t e = t.model.config().d_joint;
+  const index_t at_once = bounded_batch(t.call.common.batch, t.n_neurons * e);
+  const auto input = t.images(at_once);
+  std::vector<site> sites = readout_sites();
+  sites.push_back({site_kind::mlp_post, t.call.layer});
+  lens_run<B> run(be, load_vision_tower(be, t.model), std::min(at_once, input->size()), sites);
+  const auto weights = lens_weights_of(run.tower());
+  const head_maps<B> heads(be, weights, t.call.how);
+  direct_map<B> map(be, heads, weights, t.call.layer, t.call.neurons);
+  readout_scales<B> readout(t.call.coefficient);
+  for_each_batch(*input, "effects", t.call.common.quiet, [&](const image_input::batch& batch) {
+    const auto activations = run(batch.pixels);
+    readout.update(be, activations);
+    auto effects = be.allocate({batch.pixels.extent(0), t.n_neurons, e});
+    map.effects(be, readout, activations,
+                activations.blocks[static_cast<std::size_t>(t.call.layer)].writers, effects.view());
+    write(be, const_view_of<B>(effects.view()), t.out);
+  });
+}
+
+/// Two passes over the images: the means that stand in for a neuron, then the effects.
+template <tensor_backend B>
+void indirect(const B& be, const task& t) {
+  const index_t e = t.model.config().d_joint, layer = t.call.layer;
+  const index_t at_once = bounded_batch(t.call.common.batch, t.n_neurons * e);
+  std::vector<site> sites = readout_sites();
+  sites.push_back({site_kind::mlp_post, layer});
+  sites.push_back({site_kind::resid_post, layer});
+  auto input = t.images(at_once);
+  lens_run<B> run(be, load_vision_tower(be, t.model), std::min(at_once, input->size()), sites);
+  writer_mean<B> mean;
+  for_each_batch(*input, "means", t.call.common.quiet, [&](const image_input::batch& batch) {
+    run(batch.pixels);
+    mean.add(be, run.cache().at({site_kind::mlp_post, layer}));
+  });
+  const const_view_of<B> means = t.call.one_mean ? mean.overall(be) : mean.by_token();
+
+  const auto weights = lens_weights_of(run.tower());
+  const head_maps<B> heads(be, weights, convention::centered);
+  const index_t streams = std::min(t.call.common.batch, t.n_neurons);
+  indirect_map<B> map(be, heads, weights, layer, t.call.neurons,
+                      {.coefficient = t.call.coefficient, .batch = streams});
+  auto rest_of_pass = run.tower().make_workspace(be, streams);
+  const auto finish = [&](view_of<B> residual, view_of<B> representation) {
+    throw_if_stopped();
+    run.tower().forward_from(be, layer + 1, entry::block, residual, rest_of_pass, representation);
+  };
+  input = t.images(at_once);
+  for_each_batch(*input, "effects", t.call.common.quiet, [&](const image_input::batch& batch) {
+    const auto activations = run(batch.pixels);
+    auto effects = be.allocate({batch.pixels.extent(0), t.n_neurons, e});
+    map.effects(be, activations, run.cache().at({site_kind::resid_post, layer}),
+                run.cache().at({site_kind::mlp_post, layer}), means, finish, effects.view());
+    write(be, const_view_of<B>(effects.view()), t.out);
+  });
+}
+
+}  // namespace
+
+void run_effects(const effects_call& call) {
+  const model_files model(call.model);
+  const vision_config& c = model.vision();
+  const bool second = call.kind == "second-order";
+  const index_t n_layers = second ? c.n_layers - 1 : c.n_layers;
+  if (call.layer < 0 || call.layer >= n_layers) {
+    throw argument_error("effects",
+                         "a layer from 0 to " + std::to_string(n_layers - 1) +
+                             (second ? ", which has later blocks" : ""),
+                         std::to_string(call.layer), "--layer");
+  }
+  for (const index_t n : call.neurons) {
+    if (n < 0 || n >= c.d_mlp) {
+      throw argument_error("effects", "neurons from 0 to " + std::to_string(c.d_mlp - 1),
+                           std::to_string(n), "--neurons");
+    }
+  }
+  const index_t n = call.neurons.empty() ? c.d_mlp : static_cast<index_t>(call.neurons.size());
+  const index_t e = model.config().d_joint;
+  const index_t k = (c.n_layers - 1 - call.layer) * c.n_heads;
+  array_output out(call.out, {"effects", call.per_head ? shape{k, n, e} : shape{n, e}});
+  const task t{call, model, out, n};
+  with_backend(call.common, [&]<tensor_backend B>(const B& be) {
+    if (second) return second_order(be, t);
+    call.kind == "direct" ? direct(be, t) : indirect(be, t);
+  });
+  out.finish();
+}
+
+}  // namespace solens::program

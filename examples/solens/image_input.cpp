@@ -1,0 +1,126 @@
+#include "image_input.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>  // std::iota
+#include <utility>
+
+#include <solens/core/host_tensor.hpp>
+#include <solens/image/decode.hpp>
+#include <solens/image/image_list.hpp>
+#include <solens/weights/safetensors.hpp>
+
+namespace solens::program {
+namespace {
+
+class files_input : public image_input {
+ public:
+  files_input(const image_options& o, const preprocess_options& preprocess, index_t at_once,
+              int threads)
+      : stream_(
+            list(o), preprocess, [](const std::filesystem::path& p) { return read_image(p); },
+            {.threads = threads, .ahead = std::max(index_t{32}, 2 * at_once), .strict = o.strict}) {
+    const image_extent extent = output_extent(preprocess);
+    const index_t most = std::min(at_once, stream_.size());
+    pixels_ = host_tensor<float>(shape{most, 3, extent.height, extent.width});
+  }
+
+  batch next() override {
+    std::vector<index_t> positions = stream_.next(pixels_);
+    const auto n = static_cast<index_t>(positions.size());
+    return {pixels_.view().slice(0, 0, n), std::move(positions)};
+  }
+  index_t size() const override { return stream_.size(); }
+  index_t done() const override { return stream_.done(); }
+  const std::vector<skipped_image>& skipped() const override { return stream_.skipped(); }
+
+ private:
+  static std::vector<std::filesystem::path> list(const image_options& o) {
+    return (o.labels == "folders" ? images_in_class_folders(o.images) : list_images(o.images))
+        .paths;
+  }
+
+  image_stream stream_;
+  host_tensor<float> pixels_;
+};
+
+/// `F.safetensors[:tensor]`, in its two parts.
+struct tensor_place {
+  std::string file, tensor;
+
+  explicit tensor_place(const std::string& text) : file(text) {
+    const std::size_t colon = text.rfind(":");
+    // A colon may also be part of the file's name.
+    if (colon == text.npos || !text.substr(0, colon).ends_with(".safetensors")) return;
+    file = text.substr(0, colon);
+    tensor = text.substr(colon + 1);
+  }
+};
+
+/// The tensor that was named, the only one, or the only one with four axes.
+const tensor_info& pixels_in(const safetensors_file& file, const std::string& name) {
+  if (!name.empty()) return file.info(name);
+  const tensor_info* found = nullptr;
+  std::string all;
+  for (const tensor_info& t : file.tensors()) {
+    all += (all.empty() ? "" : ", ") + t.name + " " + to_string(t.extents);
+    if (t.extents.rank() != 4) continue;
+    if (found != nullptr) {
+      throw argument_error("read pixels", "FILE:tensor, since it holds several", all, file.name());
+    }
+    found = &t;
+  }
+  if (found == nullptr) {
+    throw format_error("read pixels", "a tensor [images, 3, height, width]", all, file.name());
+  }
+  return *found;
+}
+
+class pixels_input : public image_input {
+ public:
+  pixels_input(const std::string& place, image_extent extent, index_t at_once)
+      : pixels_input(tensor_place(place), extent, at_once) {}
+
+  batch next() override {
+    const index_t begin = done_;
+    done_ = std::min(done_ + at_once_, size());
+    std::vector<index_t> positions(static_cast<std::size_t>(done_ - begin));
+    std::iota(positions.begin(), positions.end(), begin);
+    return {pixels_.slice(0, begin, done_), std::move(positions)};
+  }
+  index_t size() const override { return pixels_.extent(0); }
+  index_t done() const override { return done_; }
+  const std::vector<skipped_image>& skipped() const override { return none_; }
+
+ private:
+  pixels_input(const tensor_place& place, image_extent extent, index_t at_once)
+      : file_(place.file), at_once_(at_once) {
+    const tensor_info& tensor = pixels_in(file_, place.tensor);
+    const shape& x = tensor.extents;
+    if (x.rank() != 4 || x.without(0) != shape{3, extent.height, extent.width}) {
+      throw shape_error("read pixels",
+                        "[images, 3, " + std::to_string(extent.height) + ", " +
+                            std::to_string(extent.width) + "]",
+                        to_string(x), place.file + ": " + tensor.name);
+    }
+    pixels_ = file_.view<float>(tensor.name);
+  }
+
+  safetensors_file file_;
+  host_view<const float> pixels_;  // in the file
+  index_t at_once_, done_ = 0;
+  std::vector<skipped_image> none_;
+};
+
+}  // namespace
+
+std::unique_ptr<image_input> open_images(const image_options& o,
+                                         const preprocess_options& preprocess, index_t at_once,
+                                         int threads) {
+  if (!o.pixels.empty()) {
+    return std::make_unique<pixels_input>(o.pixels, output_extent(preprocess), at_once);
+  }
+  return std::make_unique<files_input>(o, preprocess, at_once, threads);
+}
+
+}  // namespace solens::program

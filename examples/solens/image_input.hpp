@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <solens/core/progress.hpp>
+#include <solens/core/shape.hpp>
+#include <solens/core/tensor_view.hpp>
+#include <solens/image/image_stream.hpp>
+#include <solens/image/preprocess.hpp>
+
+#include "console.hpp"
+#include "options.hpp"
+
+namespace solens::program {
+
+/// Preprocessed images in batches, whether they come from image files or from a tensor.
+class image_input {
+ public:
+  struct batch {
+    host_view<const float> pixels;   ///< [n, 3, height, width], valid until the next batch
+    std::vector<index_t> positions;  ///< which images of the input these are; empty at the end
+  };
+
+  virtual ~image_input() = default;
+  virtual batch next() = 0;
+
+  /// How many images there are, and how many of them are done with, skipped ones included.
+  virtual index_t size() const = 0;
+  virtual index_t done() const = 0;
+
+  /// The images that were left out so far.
+  virtual const std::vector<skipped_image>& skipped() const = 0;
+};
+
+/// Opens what `--images` or `--pixels` names.
+///
+/// @param preprocess  how image files become pixels; a tensor has to have the extents of that
+/// @param at_once     images in a batch
+/// @param threads     that decode image files
+/// @throws io_error, format_error, shape_error naming the file
+std::unique_ptr<image_input> open_images(const image_options&, const preprocess_options& preprocess,
+                                         index_t at_once, int threads);
+
+/// Calls `f(batch)` for every batch, with a progress, and reports images that were left out.
+///
+/// @throws format_error when no image could be read; interrupted
+template <class F>
+void for_each_batch(image_input& input, const std::string& task, bool quiet, F&& f) {
+  progress bar(task, "images", input.size(), {.style = progress_style_of_stderr(quiet)});
+  std::size_t reported = 0;
+  while (true) {
+    const image_input::batch batch = input.next();
+    const std::vector<skipped_image>& skipped = input.skipped();
+    for (; reported < skipped.size(); ++reported) {
+      bar.report("skipped: " + skipped[reported].reason);
+    }
+    throw_if_stopped();
+    if (batch.positions.empty()) break;
+    f(batch);
+    bar.add(input.done() - bar.done());
+  }
+  const auto n_skipped = static_cast<index_t>(reported);
+  if (n_skipped == input.size()) {
+    throw format_error(task, "at least one image that can be read",
+                       "none among " + std::to_string(n_skipped));
+  }
+  bar.finish();
+  if (n_skipped > 0) {
+    bar.report("skipped " + std::to_string(n_skipped) + " of " + std::to_string(input.size()) +
+               " images");
+  }
+}
+
+}  // namespace solens::program

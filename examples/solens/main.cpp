@@ -1,0 +1,227 @@
+// The program `solens`: the words of the call become one of the structs of options.hpp, and the
+// subcommand runs. The only file that knows the parser.
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>  // SIGPIPE
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <new>  // std::bad_alloc
+#include <string>
+#include <utility>
+
+#include "commands.hpp"
+#include "console.hpp"
+#include "options.hpp"
+
+namespace {
+
+using namespace solens::program;
+using solens::index_t;
+
+constexpr const char* texts_help = "Text file, a text a line; - for standard input";
+constexpr const char* vocab_help =
+    "Tokenizer of its own: a BPE table (bpe_simple_vocab_16e6.txt.gz), a tokenizer.json, a folder";
+
+/// What `main` runs once the words are understood.
+using action = std::function<void()>;
+
+/// The usual help, with a usage line that shows which options go together.
+class help_format : public CLI::Formatter {
+ public:
+  explicit help_format(std::string usage) : usage_(std::move(usage)) { column_width(28); }
+  std::string make_usage(const CLI::App*, std::string) const override { return usage(); }
+  std::string usage() const { return "Usage: " + usage_ + "\n"; }
+
+ private:
+  std::string usage_;
+};
+
+CLI::App& subcommand(CLI::App& app, const std::string& name, const std::string& usage,
+                     const std::string& what) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->formatter(std::make_shared<help_format>("solens " + name + " " + usage));
+  sub->set_help_flag("-h,--help", "Print this help and leave");
+  return *sub;
+}
+
+/// An option that names a file or folder.
+CLI::Option* add_path(CLI::App& sub, const std::string& name, std::string& path,
+                      const std::string& what, const std::string& type = "FILE") {
+  return sub.add_option(name, path, what)->type_name(type)->check([](const std::string& given) {
+    return given.empty() ? std::string("expected a path, got an empty word") : std::string();
+  });
+}
+
+void add_common(CLI::App& sub, common_options& common) {
+  sub.add_option("--threads", common.threads, "Threads [all usable CPUs]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
+  sub.add_option("--backend", common.backend, "What computes [auto]")
+      ->type_name("B")
+      ->check(CLI::IsMember({"auto", "eigen", "xtensor", "cuda", "reference"}));
+  sub.add_option("--batch", common.batch, "Images or texts at a time [32]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536));
+  sub.add_flag("--quiet", common.quiet, "Show no progress");
+}
+
+/// @param needed  the group that `--model` is one choice of, or the subcommand itself
+void add_model(CLI::App& sub, CLI::App& needed, model_options& model) {
+  CLI::Option* option = add_path(
+      needed, "--model", model.model,
+      "Folder or .safetensors file of the model: Hugging Face, open_clip or OpenAI names", "M");
+  if (&sub == &needed) option->required();
+  add_path(sub, "--config", model.config, "Configuration to use instead of the model's own")
+      ->needs(option);
+}
+
+void add_images(CLI::App& sub, CLI::App& needed, image_options& input) {
+  CLI::Option* images =
+      add_path(needed, "--images", input.images,
+               "Folder (recursive, sorted), or text file with a path a line", "PATH");
+  if (&sub == &needed) images->required();
+  sub.add_option("--labels", input.labels, "folders: each image lies in the folder of its class")
+      ->type_name("folders")
+      ->check(CLI::IsMember({"folders"}))
+      ->needs(images);
+  sub.add_flag("--strict", input.strict, "An image that cannot be decoded ends the run");
+}
+
+void add_pixels(CLI::App& needed, image_options& input) {
+  add_path(needed, "--pixels", input.pixels,
+           "Preprocessed images, float32 [images, 3, H, W]: F.safetensors[:tensor] or F.npy", "F");
+}
+
+void add_array_output(CLI::App& sub, std::string& out, const std::string& shape) {
+  sub.add_option("--out", out, "Where " + shape + " float32 goes: .npy or .safetensors")
+      ->type_name("FILE")
+      ->required()
+      ->check([](const std::string& path) -> std::string {
+        const std::string ending = std::filesystem::path(path).extension().string();
+        if (ending == ".npy" || ending == ".safetensors") return {};
+        return "expected a file that ends in .npy or .safetensors, got '" + path + "'";
+      });
+}
+
+/// Options of which exactly one has to be there.
+CLI::App& one_of(CLI::App& sub, const std::string& title) {
+  return *sub.add_option_group(title)->require_option(1);
+}
+
+void declare_info(CLI::App& app, action& run) {
+  auto o = std::make_shared<info_call>();
+  CLI::App& sub = subcommand(app, "info", "--model M [--config FILE]", "What a model is and holds");
+  add_model(sub, sub, o->model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_info(*o); }; });
+}
+
+void declare_encode(CLI::App& app, action& run) {
+  auto o = std::make_shared<encode_call>();
+  CLI::App& sub = subcommand(
+      app, "encode", "--model M (--images PATH | --pixels F | --texts FILE) --out FILE [options]",
+      "Representations of images or texts");
+  add_model(sub, sub, o->model);
+  CLI::App& input = one_of(sub, "Input, one of");
+  add_images(sub, input, o->input);
+  add_pixels(input, o->input);
+  CLI::Option* texts = add_path(input, "--texts", o->texts, texts_help);
+  add_path(sub, "--vocab", o->vocab, vocab_help)->needs(texts);
+  sub.add_flag("--normalize", o->normalize, "Scale every row to norm 1");
+  add_array_output(sub, o->out, "[rows, E]");
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_encode(*o); }; });
+}
+
+void declare_tokenize(CLI::App& app, action& run) {
+  auto o = std::make_shared<tokenize_call>();
+  CLI::App& sub = subcommand(app, "tokenize", "(--model M | --vocab FILE) --texts FILE",
+                             "Token ids of texts, a JSON array a line");
+  CLI::App& words = one_of(sub, "Tokenizer, one of");
+  add_model(sub, words, o->model);
+  add_path(words, "--vocab", o->vocab, vocab_help);
+  add_path(sub, "--texts", o->texts, texts_help)->required();
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_tokenize(*o); }; });
+}
+
+void declare_preprocess(CLI::App& app, action& run) {
+  auto o = std::make_shared<preprocess_call>();
+  CLI::App& sub = subcommand(app, "preprocess", "--model M --images PATH --out FILE [options]",
+                             "The pixels that a model sees");
+  add_model(sub, sub, o->model);
+  add_images(sub, sub, o->input);
+  add_array_output(sub, o->out, "[images, 3, H, W]");
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_preprocess(*o); }; });
+}
+
+/// The subcommand that was named, or the program when none was.
+const CLI::App& chosen(const CLI::App& app) {
+  const auto subs = app.get_subcommands();
+  return subs.empty() ? app : *subs.front();
+}
+
+/// One line, whatever the names in it hold.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  }
+  return text;
+}
+
+int run_and_report(const action& run) {
+  std::string problem;
+  try {
+    run();
+    flush_output();
+    return 0;
+  } catch (const std::bad_alloc&) {
+    problem = "[memory] expected enough of it, got none left";
+  } catch (const std::exception& e) {
+    problem = e.what();
+  } catch (...) {
+    problem = "[run] expected a result, got an unknown exception";
+  }
+  if (const int signal = stop_signal(); signal != 0) {
+    if (signal != SIGPIPE) std::cerr << "solens: stopped: " << one_line(problem) << '\n';
+    die_of(signal);
+  }
+  std::cerr << "solens: " << one_line(problem) << '\n';
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  set_up_console();
+  CLI::App app("Says in words what single neurons of a CLIP do.");
+  app.formatter(std::make_shared<help_format>("solens SUBCOMMAND [options]"));
+  app.set_help_flag("-h,--help", "Print this help and leave");
+  app.set_version_flag("--version", "solens " SOLENS_VERSION, "Print the version and leave");
+  app.require_subcommand(0, 1);  // an unknown one is named as such, see below for none
+  action run;
+  declare_info(app, run);
+  declare_encode(app, run);
+  declare_tokenize(app, run);
+  declare_preprocess(app, run);
+  try {
+    app.parse(argc, argv);
+    if (!run) throw CLI::RequiredError("A subcommand");
+  } catch (const CLI::CallForHelp&) {
+    run = [&] { print(chosen(app).help()); };
+  } catch (const CLI::CallForVersion&) {
+    run = [&] { print(app.version() + "\n"); };
+  } catch (const CLI::ParseError& e) {
+    const CLI::App& sub = chosen(app);
+    std::cerr << "solens: " << one_line(e.what()) << '\n'
+              << dynamic_cast<const help_format&>(*sub.get_formatter()).usage() << "'solens"
+              << (&sub == &app ? "" : " " + sub.get_name()) << " --help' says more.\n";
+    return 2;
+  }
+  return run_and_report(run);
+}

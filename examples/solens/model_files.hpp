@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>  // std::move
+
+#include <solens/image/preprocess.hpp>
+#include <solens/model/load.hpp>
+#include <solens/model/text_tower.hpp>
+#include <solens/model/vision_tower.hpp>
+#include <solens/text/bpe_tokenizer.hpp>
+
+#include "options.hpp"
+
+/// A model on disk, and what lies beside its weights.
+namespace solens::program {
+
+/// @throws io_error, format_error, not_supported naming the file
+inline clip_source open_model(const model_options& o) { return open_clip_model(o.model, o.config); }
+
+/// @throws argument_error when the model has no such tower
+const vision_config& vision_of(const clip_source&);
+const text_config& text_of(const clip_source&);
+
+/// The file that says how images are prepared; empty when there is none.
+std::filesystem::path preprocess_file_of(const clip_source&);
+
+/// How image files become what the model sees: as that file says, or else as CLIP does.
+/// @throws format_error when that makes images of another size than the vision tower takes
+preprocess_options preprocess_of(const clip_source&);
+
+/// Where the model's tokenizer lies; empty when there is none.
+std::filesystem::path tokenizer_of(const clip_source&);
+
+/// The tokenizer that `--vocab` names, or else the model's own.
+/// @throws io_error, format_error
+bpe_tokenizer open_tokenizer(const std::string& vocab, const clip_source&);
+
+template <tensor_backend B>
+vision_tower<B> load_vision_tower(const B& be, const clip_source& model) {
+  const vision_config& config = vision_of(model);
+  auto weights = load_weights(be, model.weights, model.config, {.vision = true, .text = false});
+  return {config, std::move(*weights.vision)};
+}
+
+template <tensor_backend B>
+text_tower<B> load_text_tower(const B& be, const clip_source& model) {
+  const text_config& config = text_of(model);
+  auto weights = load_weights(be, model.weights, model.config, {.vision = false, .text = true});
+  return {config, std::move(*weights.text)};
+}
+
+}  // namespace solens::program
