@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CLIP's towers in PyTorch with random weights, for benchmarks/model to be held against.
 
-usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
+usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [--forms lean ...] -- [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
 
 `open_clip` and `transformers` are those packages' own forward passes. `lean` is as little as
 PyTorch lets one do for the same representation: fused attention, the last block after its values
@@ -20,7 +20,7 @@ def measure(name, unit, count, seconds, run):
     with torch.inference_mode():
         run()
         times, end = [], time.perf_counter() + seconds
-        while len(times) < 3 or time.perf_counter() < end:
+        while len(times) < 2 or time.perf_counter() < end:
             start = time.perf_counter()
             run()
             times.append(time.perf_counter() - start)
@@ -96,6 +96,7 @@ def hugging_face(name):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--seconds", type=float, default=8)
+parser.add_argument("--forms", nargs="+", default=["lean", "open_clip", "transformers"])
 parser.add_argument("what", nargs="*", default=["ViT-B-32:32", "ViT-L-14:8", "text:ViT-B-32", "text:ViT-L-14"])
 options = parser.parse_args()
 import open_clip  # after the arguments, since it takes seconds
@@ -114,7 +115,7 @@ for what in options.what:
     pixels = torch.randn(int(second), 3, 224, 224)
     with torch.inference_mode():
         torch.testing.assert_close(lean.image(pixels[:2]), model.encode_image(pixels[:2]), rtol=1e-3, atol=1e-3)
-    measure(f"vision {name} batch {second} lean", "images", len(pixels), options.seconds, lambda: lean.image(pixels))
-    measure(f"vision {name} batch {second} open_clip", "images", len(pixels), options.seconds, lambda: model.encode_image(pixels))
-    other = hugging_face(name)
-    measure(f"vision {name} batch {second} transformers", "images", len(pixels), options.seconds, lambda: other(pixel_values=pixels))
+    forms = {"lean": lambda: lean.image, "open_clip": lambda: model.encode_image, "transformers": lambda: hugging_face(name)}
+    for form in options.forms:
+        run = forms[form]()
+        measure(f"vision {name} batch {second} {form}", "images", len(pixels), options.seconds, lambda: run(pixels))

@@ -69,10 +69,10 @@ inline std::vector<site> second_order_sites(const vision_config& c,
   std::vector<site> sites = readout_sites();
   for (const index_t l : layers) {
     if (l < 0 || l + 1 >= c.n_layers) {
-      throw argument_error("second_order_sites",
-                           "layers below " + std::to_string(c.n_layers - 1) +
-                               ", which have a later block",
-                           std::to_string(l), "layers");
+      throw argument_error(
+          "second_order_sites",
+          "layers below " + std::to_string(c.n_layers - 1) + ", which have a later block",
+          std::to_string(l), "layers");
     }
     sites.push_back({site_kind::mlp_post, l});
   }

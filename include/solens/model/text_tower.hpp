@@ -123,17 +123,16 @@ class text_tower {
   }
 
   void check_tokens(host_view<const index_t> tokens) const {
-    if (tokens.rank() != 2 || tokens.extent(1) < 1 ||
-        tokens.extent(1) > config_.context_length || !tokens.contiguous()) {
-      throw shape_error("text_tower",
-                        "[n_texts, 1 to " + std::to_string(config_.context_length) +
-                            "], contiguous",
-                        to_string(tokens.extents()), "tokens");
+    if (tokens.rank() != 2 || tokens.extent(1) < 1 || tokens.extent(1) > config_.context_length ||
+        !tokens.contiguous()) {
+      throw shape_error(
+          "text_tower",
+          "[n_texts, 1 to " + std::to_string(config_.context_length) + "], contiguous",
+          to_string(tokens.extents()), "tokens");
     }
     for (index_t i = 0; i < tokens.size(); ++i) {
       if (tokens.data()[i] < 0 || tokens.data()[i] >= config_.vocab_size) {
-        throw argument_error("text_tower",
-                             "a token below " + std::to_string(config_.vocab_size),
+        throw argument_error("text_tower", "a token below " + std::to_string(config_.vocab_size),
                              std::to_string(tokens.data()[i]),
                              "text " + std::to_string(i / tokens.extent(1)));
       }
