@@ -3,7 +3,9 @@
 #   2. a backend that brings a library (a leaf) is included by nobody;
 #   3. system and third-party headers are standard, POSIX, or of a known component;
 #   4. solens.hpp includes exactly the headers that need no third-party library, but for testing/,
-#      which is for people who write a backend.
+#      which is for people who write a backend;
+#   5. a header is tested: it is one of `tested` (-v tested="core/error.hpp ..."), or a part of a
+#      header of its folder that is.
 # With -v list=1 it prints the includes that solens.hpp should have, and nothing else.
 BEGIN {
   allowed["core"] = ""
@@ -23,12 +25,14 @@ BEGIN {
   posix = "^(sys/[a-z]+|fcntl|unistd|sched|pthread)\\.h$"
 }
 
+function folder_of(path) { return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "" }
+
 function fault(text) { if (!list) print FILENAME ":" FNR ": " text }
 
 FNR == 1 {
   name = FILENAME
   sub(/^include\/solens\//, "", name)
-  folder = name ~ /\// ? substr(name, 1, index(name, "/") - 1) : ""
+  folder = folder_of(name)
   names[name] = 1
   if (folder != "" && !(folder in allowed)) fault("a folder that the table of includes does not know")
 }
@@ -50,7 +54,7 @@ FNR == 1 {
   edges[name] = edges[name] " " included
   if (folder == "") next
   if (index(leaves, " " included " ")) fault("a leaf is included by nobody: <solens/" included ">")
-  from = substr(included, 1, index(included, "/") - 1)
+  from = folder_of(included)
   if (from != folder && !index(" " allowed[folder] " ", " " from " ") &&
       !(folder == "lens" && index(plain_structs, " " included " "))) {
     fault(folder "/ may not include <solens/" included ">")
@@ -69,6 +73,22 @@ END {
       }
     }
   } while (changed)
+  count = split(tested, queue, " ")
+  for (i = 1; i <= count; ++i) {
+    if (queue[i] in is_tested) continue
+    is_tested[queue[i]] = 1
+    parts = split(edges[queue[i]], part, " ")
+    for (j = 1; j <= parts; ++j) {
+      if (folder_of(part[j]) == folder_of(queue[i])) queue[++count] = part[j]
+    }
+  }
+  for (n in names) {
+    if (!list && n ~ /\// && !(n in is_tested)) {
+      test = n
+      sub(/\.[a-z]+$/, "_test.cpp", test)
+      print "include/solens/" n ": no test (tests/" test ")"
+    }
+  }
   for (n in names) {
     if (n != "solens.hpp" && n !~ /^testing\// && !(n in third_party)) wanted[n] = 1
   }
