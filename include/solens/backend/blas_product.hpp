@@ -153,7 +153,9 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
   if (!runs_inside_a_team()) {
     return multiply_here(alpha, x.view(), y.view(), beta, c);
   }
-  if (m >= 8 * team.size() || m >= n) {
+  // Rows, as the elementwise operations that follow share them, unless that leaves slabs so thin
+  // that every thread would spend its time on packing b.
+  if (m >= 64 * team.size() || m >= n) {
     team.split(
         m, std::max(index_t{8}, least_flops / flops_of_a_row), [&](index_t from, index_t to) {
           multiply_here(alpha, x.view().slice(0, from, to), y.view(), beta, c.slice(0, from, to));
