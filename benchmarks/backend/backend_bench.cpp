@@ -1,0 +1,211 @@
+#include <benchmark/benchmark.h>
+
+#include <string>
+#include <utility>  // std::as_const
+
+#include <solens/backend/eigen.hpp>
+#include <solens/backend/ops.hpp>
+#include <solens/backend/reference.hpp>
+#include <solens/testing/operands.hpp>
+
+// One list of cases for every backend: what a forward pass and the lens ask for. Where OpenBLAS is
+// there, the same products by it alone, on its own threads, are what they are measured against.
+
+namespace solens {
+namespace {
+
+template <class B>
+typename B::tensor random(const B& be, const shape& extents, unsigned seed = 1) {
+  using T = typename B::scalar;
+  host_tensor<T> host(extents);
+  auto normal = testing::normal_values(seed);
+  for (T& x : host) x = static_cast<T>(normal(0) / 8);
+  auto result = be.allocate(extents);
+  be.upload(std::as_const(host).view(), result.view());
+  return result;
+}
+
+void rates(benchmark::State& state, double flops, double bytes) {
+  using benchmark::Counter;
+  const auto kind = Counter::kIsIterationInvariantRate;
+  if (flops > 0) state.counters["FLOP/s"] = Counter(flops, kind);
+  if (bytes > 0) state.counters["B/s"] = Counter(bytes, kind);
+}
+
+/// x [m, k] times the transpose of a weight [n, k].
+template <class B>
+void gemm(benchmark::State& state, const B& be, index_t m, index_t k, index_t n) {
+  const auto x = random(be, {m, k}), weight = random(be, {n, k}, 2);
+  auto y = be.allocate({m, n});
+  for (auto _ : state) {
+    be.gemm(1, x.view(), weight.view().transposed(), 0, y.view());
+    be.synchronize();
+  }
+  rates(state, 2.0 * static_cast<double>(m * k * n), 0);
+}
+
+#if defined(SOLENS_HAS_BLAS)
+void bare_gemm(benchmark::State& state, index_t m, index_t k, index_t n) {
+  const reference_backend<float> be;
+  const auto x = random(be, {m, k}), weight = random(be, {n, k}, 2);
+  auto y = be.allocate({m, n});
+  for (auto _ : state) {
+    blas::multiply_here(1.0F, x.view(), weight.view().transposed(), 0.0F, y.view());
+  }
+  rates(state, 2.0 * static_cast<double>(m * k * n), 0);
+}
+#endif
+
+/// Attention routes [heads, tokens] times neurons [tokens, neurons] of each image.
+template <class B>
+void batched_gemm(benchmark::State& state, const B& be, index_t batch, index_t m, index_t k,
+                  index_t n) {
+  const auto x = random(be, {batch, m, k}), y = random(be, {batch, k, n}, 2);
+  auto z = be.allocate({batch, m, n});
+  for (auto _ : state) {
+    be.batched_gemm(1, x.view(), y.view(), 0, z.view());
+    be.synchronize();
+  }
+  rates(state, 2.0 * static_cast<double>(batch * m * k * n), 0);
+}
+
+template <class B>
+void attention(benchmark::State& state, const B& be, index_t images, index_t heads, index_t queries,
+               index_t tokens) {
+  constexpr index_t d_head = 64;
+  const auto qkv = random(be, {images, tokens, 3 * heads * d_head});
+  const auto parts = qkv.view().split(2, d_head).split(2, heads);  // [images, tokens, 3, heads, d]
+  const auto part = [&](index_t i) { return parts.select(2, i).permuted({0, 2, 1, 3}); };
+  auto out = be.allocate({images, queries, heads * d_head});
+  auto first = be.allocate({images, heads, tokens});
+  auto scores = be.allocate({images, heads, queries, tokens});
+  const bool fused = contains(B::fused, fused_op::attention);
+  for (auto _ : state) {
+    ops::attention<B>(be, typename B::scalar(0.125), part(0).slice(2, 0, queries), part(1), part(2),
+                      false, out.view().split(2, d_head).permuted({0, 2, 1, 3}), first.view(),
+                      fused ? view_of<B>() : scores.view(), {});
+    be.synchronize();
+  }
+  rates(state, 4.0 * static_cast<double>(images * heads * queries * tokens * d_head), 0);
+}
+
+template <class B>
+void bias_activation(benchmark::State& state, const B& be, activation kind, index_t m, index_t n) {
+  auto x = random(be, {m, n});
+  const auto bias = random(be, {n}, 2);
+  for (auto _ : state) {
+    ops::bias_activation<B>(be, kind, bias.view(), x.view());
+    be.synchronize();
+  }
+  rates(state, 0, 2.0 * static_cast<double>(m * n) * sizeof(typename B::scalar));
+}
+
+template <class B>
+void bias_layer_norm(benchmark::State& state, const B& be, index_t m, index_t n) {
+  using T = typename B::scalar;
+  auto x = random(be, {m, n}), y = be.allocate({m, n});
+  const auto bias = random(be, {n}, 2), weight = random(be, {n}, 3);
+  auto mean = be.allocate({m}), scale = be.allocate({m});
+  for (auto _ : state) {
+    ops::bias_layer_norm<B>(be, bias.view(), x.view(), weight.view(), bias.view(), T(1e-5),
+                            y.view(), mean.view(), scale.view());
+    be.synchronize();
+  }
+  rates(state, 0, 3.0 * static_cast<double>(m * n) * sizeof(T));
+}
+
+template <class B>
+void choose(benchmark::State& state, const B& be, index_t rows, index_t n, index_t k) {
+  const auto x = random(be, {rows, n});
+  auto values = be.allocate({rows, k});
+  auto indices = be.allocate_indices({rows, k});
+  for (auto _ : state) {
+    if (k == 1) {
+      be.argmax_abs(x.view(), values.view().select(1, 0), indices.view().select(1, 0));
+    } else {
+      be.top_k(x.view(), values.view(), indices.view());
+    }
+    be.synchronize();
+  }
+  rates(state, 0, static_cast<double>(rows * n) * sizeof(typename B::scalar));
+}
+
+/// Gram matrices of n random rows each, the leading pair of each, and their factors.
+template <class B>
+void solve(benchmark::State& state, const B& be, bool eigenpair, index_t batch, index_t n) {
+  const auto x = random(be, {batch, n, n + 20});
+  auto a = be.allocate({batch, n, n}), l = be.allocate({batch, n, n});
+  auto value = be.allocate({batch, 1}), vector = be.allocate({batch, 1, n});
+  be.batched_gemm(1, x.view(), x.view().transposed(), 0, a.view());
+  for (auto _ : state) {
+    if (eigenpair) {
+      be.symmetric_eigen(std::as_const(a).view(), value.view(), vector.view());
+    } else {
+      be.cholesky(std::as_const(a).view(), l.view());
+    }
+    be.synchronize();
+  }
+  state.SetItemsProcessed(state.iterations() * batch);
+}
+
+template <class B, class F, class... A>
+void add(const std::string& name, const std::string& backend, const B& be, F run, A... arguments) {
+  benchmark::RegisterBenchmark((name + "/" + backend).c_str(),
+                               [=](benchmark::State& state) { run(state, be, arguments...); })
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+constexpr index_t products[][3] = {{1600, 768, 2304},  {1600, 768, 768},   {1600, 768, 3072},
+                                   {1600, 3072, 768},  {2056, 1024, 3072}, {2056, 1024, 1024},
+                                   {2056, 1024, 4096}, {2056, 4096, 1024}, {32, 768, 3072},
+                                   {32, 3072, 768}};
+
+std::string named(const char* name, const shape& extents) { return name + to_string(extents); }
+
+/// @param full  the shapes of ViT-B/32 with 32 images and of ViT-L/14 with 8; else only a taste
+template <class B>
+void add_all(const std::string& backend, const B& be, bool full) {
+  if (full) {
+    for (const auto& [m, k, n] : products)
+      add(named("gemm", {m, k, n}), backend, be, gemm<B>, m, k, n);
+    add("attention[32, 12, 50, 50]", backend, be, attention<B>, 32, 12, 50, 50);
+    add("attention[32, 12, 1, 50]", backend, be, attention<B>, 32, 12, 1, 50);
+    add("attention[8, 16, 257, 257]", backend, be, attention<B>, 8, 16, 257, 257);
+    add("batched_gemm[32, 24, 50, 3072]", backend, be, batched_gemm<B>, 32, 24, 50, 3072);
+    add("gelu[1600, 3072]", backend, be, bias_activation<B>, activation::gelu, 1600, 3072);
+    add("quick_gelu[1600, 3072]", backend, be, bias_activation<B>, activation::quick_gelu, 1600,
+        3072);
+    add("layer_norm[1600, 768]", backend, be, bias_layer_norm<B>, 1600, 768);
+    add("argmax_abs[256, 30000]", backend, be, choose<B>, 256, 30000, 1);
+    add("top_k[256, 30000, 100]", backend, be, choose<B>, 256, 30000, 100);
+    add("symmetric_eigen[256, 100, 100]", backend, be, solve<B>, true, 256, 100);
+    add("cholesky[256, 100, 100]", backend, be, solve<B>, false, 256, 100);
+  }
+  add("gemm[64, 64, 64]", backend, be, gemm<B>, 64, 64, 64);
+  add("attention[1, 2, 50, 50]", backend, be, attention<B>, 1, 2, 50, 50);
+  add("batched_gemm[2, 24, 50, 64]", backend, be, batched_gemm<B>, 2, 24, 50, 64);
+  add("gelu[50, 256]", backend, be, bias_activation<B>, activation::gelu, 50, 256);
+  add("layer_norm[50, 256]", backend, be, bias_layer_norm<B>, 50, 256);
+  add("top_k[16, 1000, 10]", backend, be, choose<B>, 16, 1000, 10);
+  add("symmetric_eigen[2, 20, 20]", backend, be, solve<B>, true, 2, 20);
+}
+
+const bool added = [] {
+  add_all("eigen<float>", eigen_backend<float>(), true);
+  add_all("eigen<double>", eigen_backend<double>(), false);
+  add_all("reference<float>", reference_backend<float>(), false);
+#if defined(SOLENS_HAS_BLAS)
+  for (const auto& [m, k, n] : products) {
+    benchmark::RegisterBenchmark(
+        (named("gemm", {m, k, n}) + "/bare BLAS").c_str(),
+        [m = m, k = k, n = n](benchmark::State& state) { bare_gemm(state, m, k, n); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+#endif
+  return true;
+}();
+
+}  // namespace
+}  // namespace solens
