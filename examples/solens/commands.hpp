@@ -9,5 +9,8 @@ void run_info(const info_call&);
 void run_encode(const encode_call&);
 void run_tokenize(const tokenize_call&);
 void run_preprocess(const preprocess_call&);
+void run_decompose(const decompose_call&);
+void run_effects(const effects_call&);
+void run_analyze(const analyze_call&);
 
 }  // namespace solens::program

@@ -8,8 +8,8 @@ namespace solens::program {
 namespace {
 
 std::vector<array_output::array> arrays_of(const vision_config& c, index_t e, convention how) {
-  std::vector<array_output::array> arrays{
-      {"attention", {c.n_layers, c.n_tokens(), c.n_heads, e}}, {"mlp", {c.n_layers + 1, e}}};
+  std::vector<array_output::array> arrays{{"attention", {c.n_layers, c.n_tokens(), c.n_heads, e}},
+                                          {"mlp", {c.n_layers + 1, e}}};
   if (how == convention::centered) {
     arrays.push_back({"attention_bias", {c.n_layers, e}});
     arrays.push_back({"bias", {e}});
@@ -20,13 +20,13 @@ std::vector<array_output::array> arrays_of(const vision_config& c, index_t e, co
 }  // namespace
 
 void run_decompose(const decompose_call& call) {
-  const model_files model(call.model);
-  const vision_config& c = model.vision();
-  const index_t e = model.config().d_joint;
+  const clip_source model = open_model(call.model);
+  const vision_config& c = vision_of(model);
+  const index_t e = model.config.d_joint;
   const auto arrays = arrays_of(c, e, call.how);
   const index_t at_once = bounded_batch(call.common.batch, arrays[0].row.size());
   const auto input =
-      open_images(call.input, model.preprocess(), at_once, threads_of(call.common));
+      open_images(call.input, preprocess_of(model), at_once, threads_of(call.common));
   array_output out(call.out, arrays, input->size());
   with_backend(call.common, [&]<tensor_backend B>(const B& be) {
     lens_run<B> run(be, load_vision_tower(be, model), std::min(at_once, input->size()),

@@ -12,12 +12,12 @@ namespace {
 /// What all three kinds have at hand.
 struct task {
   const effects_call& call;
-  const model_files& model;
+  const clip_source& model;
   array_output& out;
   index_t n_neurons;  ///< the selected ones
 
   std::unique_ptr<image_input> images(index_t at_once) const {
-    return open_images(call.input, model.preprocess(), at_once, threads_of(call.common));
+    return open_images(call.input, preprocess_of(model), at_once, threads_of(call.common));
   }
 };
 
@@ -30,7 +30,7 @@ void write(const B& be, const_view_of<B> rows, array_output& out) {
 
 template <tensor_backend B>
 void second_order(const B& be, const task& t) {
-  const vision_config& c = t.model.vision();
+  const vision_config& c = vision_of(t.model);
   const auto input = t.images(t.call.common.batch);
   const auto sites = second_order_sites(c, {t.call.layer});
   lens_run<B> run(be, load_vision_tower(be, t.model), std::min(t.call.common.batch, input->size()),
@@ -75,7 +75,7 @@ void second_order(const B& be, const task& t) {
 
 template <tensor_backend B>
 void direct(const B& be, const task& t) {
-  const index_t e = t.model.config().d_joint;
+  const index_t e = t.model.config.d_joint;
   const index_t at_once = bounded_batch(t.call.common.batch, t.n_neurons * e);
   const auto input = t.images(at_once);
   std::vector<site> sites = readout_sites();
@@ -98,7 +98,7 @@ void direct(const B& be, const task& t) {
 /// Two passes over the images: the means that stand in for a neuron, then the effects.
 template <tensor_backend B>
 void indirect(const B& be, const task& t) {
-  const index_t e = t.model.config().d_joint, layer = t.call.layer;
+  const index_t e = t.model.config.d_joint, layer = t.call.layer;
   const index_t at_once = bounded_batch(t.call.common.batch, t.n_neurons * e);
   std::vector<site> sites = readout_sites();
   sites.push_back({site_kind::mlp_post, layer});
@@ -135,8 +135,8 @@ void indirect(const B& be, const task& t) {
 }  // namespace
 
 void run_effects(const effects_call& call) {
-  const model_files model(call.model);
-  const vision_config& c = model.vision();
+  const clip_source model = open_model(call.model);
+  const vision_config& c = vision_of(model);
   const bool second = call.kind == "second-order";
   const index_t n_layers = second ? c.n_layers - 1 : c.n_layers;
   if (call.layer < 0 || call.layer >= n_layers) {
@@ -152,7 +152,7 @@ void run_effects(const effects_call& call) {
     }
   }
   const index_t n = call.neurons.empty() ? c.d_mlp : static_cast<index_t>(call.neurons.size());
-  const index_t e = model.config().d_joint;
+  const index_t e = model.config.d_joint;
   const index_t k = (c.n_layers - 1 - call.layer) * c.n_heads;
   array_output out(call.out, {"effects", call.per_head ? shape{k, n, e} : shape{n, e}});
   const task t{call, model, out, n};

@@ -16,22 +16,29 @@ namespace {
 class files_input : public image_input {
  public:
   files_input(const image_options& o, const preprocess_options& preprocess, index_t at_once,
-              int threads)
-      : stream_(
-            list(o), preprocess, [](const std::filesystem::path& p) { return read_image(p); },
+              int threads, index_t first)
+      : paths_(list(o)),
+        first_(std::min(first, std::ssize(paths_))),
+        stream_(
+            {paths_.begin() + first_, paths_.end()}, preprocess,
+            [](const std::filesystem::path& p) { return read_image(p); },
             {.threads = threads, .ahead = std::max(index_t{32}, 2 * at_once), .strict = o.strict}) {
     const image_extent extent = output_extent(preprocess);
-    const index_t most = std::min(at_once, stream_.size());
+    const index_t most = std::min(at_once, size());
     pixels_ = host_tensor<float>(shape{most, 3, extent.height, extent.width});
   }
 
   batch next() override {
     std::vector<index_t> positions = stream_.next(pixels_);
+    for (index_t& position : positions) position += first_;
     const auto n = static_cast<index_t>(positions.size());
     return {pixels_.view().slice(0, 0, n), std::move(positions)};
   }
-  index_t size() const override { return stream_.size(); }
-  index_t done() const override { return stream_.done(); }
+  index_t size() const override { return std::ssize(paths_); }
+  index_t done() const override { return first_ + stream_.done(); }
+  std::string name(index_t position) const override {
+    return paths_[static_cast<std::size_t>(position)].string();
+  }
   const std::vector<skipped_image>& skipped() const override { return stream_.skipped(); }
 
  private:
@@ -40,6 +47,8 @@ class files_input : public image_input {
         .paths;
   }
 
+  std::vector<std::filesystem::path> paths_;
+  index_t first_;
   image_stream stream_;
   host_tensor<float> pixels_;
 };
@@ -78,8 +87,8 @@ const tensor_info& pixels_in(const safetensors_file& file, const std::string& na
 
 class pixels_input : public image_input {
  public:
-  pixels_input(const std::string& place, image_extent extent, index_t at_once)
-      : pixels_input(tensor_place(place), extent, at_once) {}
+  pixels_input(const std::string& place, image_extent extent, index_t at_once, index_t first)
+      : pixels_input(tensor_place(place), extent, at_once, first) {}
 
   batch next() override {
     const index_t begin = done_;
@@ -90,10 +99,13 @@ class pixels_input : public image_input {
   }
   index_t size() const override { return pixels_.extent(0); }
   index_t done() const override { return done_; }
+  std::string name(index_t position) const override {
+    return name_ + "[" + std::to_string(position) + "]";
+  }
   const std::vector<skipped_image>& skipped() const override { return none_; }
 
  private:
-  pixels_input(const tensor_place& place, image_extent extent, index_t at_once)
+  pixels_input(const tensor_place& place, image_extent extent, index_t at_once, index_t first)
       : file_(place.file), at_once_(at_once) {
     const tensor_info& tensor = pixels_in(file_, place.tensor);
     const shape& x = tensor.extents;
@@ -104,9 +116,12 @@ class pixels_input : public image_input {
                         to_string(x), place.file + ": " + tensor.name);
     }
     pixels_ = file_.view<float>(tensor.name);
+    name_ = place.file + ":" + tensor.name;
+    done_ = std::min(first, size());
   }
 
   safetensors_file file_;
+  std::string name_;
   host_view<const float> pixels_;  // in the file
   index_t at_once_, done_ = 0;
   std::vector<skipped_image> none_;
@@ -116,11 +131,11 @@ class pixels_input : public image_input {
 
 std::unique_ptr<image_input> open_images(const image_options& o,
                                          const preprocess_options& preprocess, index_t at_once,
-                                         int threads) {
+                                         int threads, index_t first) {
   if (!o.pixels.empty()) {
-    return std::make_unique<pixels_input>(o.pixels, output_extent(preprocess), at_once);
+    return std::make_unique<pixels_input>(o.pixels, output_extent(preprocess), at_once, first);
   }
-  return std::make_unique<files_input>(o, preprocess, at_once, threads);
+  return std::make_unique<files_input>(o, preprocess, at_once, threads, first);
 }
 
 }  // namespace solens::program

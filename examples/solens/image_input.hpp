@@ -30,6 +30,9 @@ class image_input {
   virtual index_t size() const = 0;
   virtual index_t done() const = 0;
 
+  /// The file, or the place in a tensor, of the image at a position of the input.
+  virtual std::string name(index_t position) const = 0;
+
   /// The images that were left out so far.
   virtual const std::vector<skipped_image>& skipped() const = 0;
 };
@@ -39,9 +42,10 @@ class image_input {
 /// @param preprocess  how image files become pixels; a tensor has to have the extents of that
 /// @param at_once     images in a batch
 /// @param threads     that decode image files
+/// @param first       the image to begin with; positions count from the first of all the same
 /// @throws io_error, format_error, shape_error naming the file
 std::unique_ptr<image_input> open_images(const image_options&, const preprocess_options& preprocess,
-                                         index_t at_once, int threads);
+                                         index_t at_once, int threads, index_t first = 0);
 
 /// Calls `f(batch)` for every batch, with a progress, and reports images that were left out.
 ///

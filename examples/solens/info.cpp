@@ -17,7 +17,7 @@ namespace {
 /// `151,277,313`
 std::string grouped(index_t number) {
   std::string text = std::to_string(number);
-  for (auto i = std::ssize(text) - 3; i > 0; i -= 3) text.insert(static_cast<std::size_t>(i), ",");
+  for (auto i = std::ssize(text) - 3; i > 0; i -= 3) text.insert(text.begin() + i, ',');
   return text;
 }
 
@@ -25,15 +25,6 @@ void print_line(std::string_view label, const std::string& value) {
   std::string line(label);
   line.resize(16, ' ');
   print(line + value + "\n");
-}
-
-std::string name_of(activation kind) {
-  switch (kind) {
-    case activation::gelu: return "gelu";
-    case activation::quick_gelu: return "quick_gelu";
-    case activation::gelu_tanh: break;
-  }
-  return "gelu_tanh";
 }
 
 /// "12 layers, 12 heads of 64, width 768, MLPs of 3072, quick_gelu"

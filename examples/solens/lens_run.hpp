@@ -25,8 +25,7 @@ class lens_run {
         tower_(std::move(tower)),
         work_(tower_.make_workspace(be, at_once)),
         cache_(tower_.make_cache(be, at_once, sites)),
-        pixels_(be.allocate(
-            {at_once, 3, tower_.config().image_size, tower_.config().image_size})),
+        pixels_(be.allocate({at_once, 3, tower_.config().image_size, tower_.config().image_size})),
         representation_(be.allocate({at_once, tower_.d_joint()})) {}
 
   const vision_tower<B>& tower() const { return tower_; }

@@ -3,15 +3,18 @@
 
 #include <CLI/CLI.hpp>
 
-#include <csignal>  // SIGPIPE
+#include <charconv>  // std::from_chars
+#include <csignal>   // SIGPIPE
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
 #include <new>  // std::bad_alloc
+#include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "commands.hpp"
 #include "console.hpp"
@@ -160,6 +163,133 @@ void declare_preprocess(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_preprocess(*o); }; });
 }
 
+/// `8,9,10-12`, as the numbers it names.
+/// @throws CLI::ValidationError
+std::vector<index_t> numbers_in(const std::string& option, const std::string& text) {
+  std::vector<index_t> numbers;
+  std::stringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    index_t first = 0, last = 0;
+    const char* const end = part.data() + part.size();
+    auto read = std::from_chars(part.data(), end, first);
+    last = first;
+    if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') {
+      read = std::from_chars(read.ptr + 1, end, last);
+    }
+    if (read.ec != std::errc() || read.ptr != end || first < 0 || last < first ||
+        last - first > 1'000'000) {
+      throw CLI::ValidationError(option, "expected numbers as in 0,5,10-20, got '" + text + "'");
+    }
+    for (index_t n = first; n <= last; ++n) numbers.push_back(n);
+  }
+  if (numbers.empty()) throw CLI::ValidationError(option, "expected a number, got none");
+  return numbers;
+}
+
+void add_numbers(CLI::App& sub, const std::string& name, std::vector<index_t>& numbers,
+                 const std::string& what) {
+  sub.add_option_function<std::string>(
+         name,
+         [&numbers, name](const std::string& text) {
+           numbers = text == "all" ? std::vector<index_t>() : numbers_in(name, text);
+         },
+         what)
+      ->type_name("LIST");
+}
+
+void add_lens(CLI::App& sub, solens::convention& how, double& coefficient) {
+  sub.add_option_function<std::string>(
+         "--convention",
+         [&how](const std::string& name) {
+           how = name == "reference" ? solens::convention::reference : solens::convention::centered;
+         },
+         "How means and biases are shared out: centered or reference [centered]")
+      ->type_name("C")
+      ->check(CLI::IsMember({"centered", "reference"}));
+  sub.add_option("--coefficient", coefficient, "Norm that representations are scaled to [100]")
+      ->type_name("X")
+      ->check(CLI::PositiveNumber);
+}
+
+/// Images to look at, files or pixels.
+void add_input(CLI::App& sub, image_options& input) {
+  CLI::App& one = one_of(sub, "Input, one of");
+  add_images(sub, one, input);
+  add_pixels(one, input);
+}
+
+void declare_decompose(CLI::App& app, action& run) {
+  auto o = std::make_shared<decompose_call>();
+  CLI::App& sub =
+      subcommand(app, "decompose", "--model M (--images PATH | --pixels F) --out FILE [options]",
+                 "Representations as sums over heads, tokens and MLPs");
+  add_model(sub, sub, o->model);
+  add_input(sub, o->input);
+  add_lens(sub, o->how, o->coefficient);
+  sub.add_option("--out", o->out, "Where attention, mlp and biases go: .safetensors")
+      ->type_name("FILE")
+      ->required()
+      ->check([](const std::string& path) -> std::string {
+        if (std::filesystem::path(path).extension() == ".safetensors") return {};
+        return "expected a file that ends in .safetensors, got '" + path + "'";
+      });
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_decompose(*o); }; });
+}
+
+void declare_effects(CLI::App& app, action& run) {
+  auto o = std::make_shared<effects_call>();
+  CLI::App& sub = subcommand(
+      app, "effects", "--model M (--images PATH | --pixels F) --layer L --out FILE [options]",
+      "Effects of neurons of one MLP on the representation");
+  add_model(sub, sub, o->model);
+  add_input(sub, o->input);
+  sub.add_option("--layer", o->layer, "The layer, from 0")->type_name("L")->required();
+  sub.add_option("--kind", o->kind, "second-order, direct or indirect [second-order]")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"second-order", "direct", "indirect"}));
+  add_numbers(sub, "--neurons", o->neurons, "Neurons, as in 0,5,10-20 [all]");
+  sub.add_flag("--per-head", o->per_head, "Second-order effects through each later head");
+  sub.add_flag("--one-mean", o->one_mean,
+               "Indirect effects: one mean for all tokens, not one for each");
+  add_lens(sub, o->how, o->coefficient);
+  add_array_output(sub, o->out, "[images, neurons, E]");
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] {
+    if (o->per_head && o->kind != "second-order") {
+      throw CLI::ValidationError("--per-head", "goes with --kind second-order");
+    }
+    if (o->one_mean && o->kind != "indirect") {
+      throw CLI::ValidationError("--one-mean", "goes with --kind indirect");
+    }
+    run = [o] { run_effects(*o); };
+  });
+}
+
+void declare_analyze(CLI::App& app, action& run) {
+  auto o = std::make_shared<analyze_call>();
+  CLI::App& sub =
+      subcommand(app, "analyze", "--model M (--images PATH | --pixels F) --out DIR [options]",
+                 "Every finding about every neuron, in one pass over the images");
+  add_model(sub, sub, o->model);
+  add_input(sub, o->input);
+  add_numbers(sub, "--layers", o->layers, "Layers, as in 8,9,10 or 8-10, or all [all]");
+  sub.add_option("--top", o->top, "Images kept of each neuron [100]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000'000));
+  add_lens(sub, o->how, o->coefficient);
+  sub.add_option("--memory", o->memory, "Memory to stay within, as in 4GB [4GB]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  sub.add_option("--save-every", o->save_every, "Seconds between two states on disk [60]")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber);
+  add_path(sub, "--out", o->out, "Run folder; an unfinished one is gone on with", "DIR")
+      ->required();
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_analyze(*o); }; });
+}
+
 /// The subcommand that was named, or the program when none was.
 const CLI::App& chosen(const CLI::App& app) {
   const auto subs = app.get_subcommands();
@@ -209,6 +339,9 @@ int main(int argc, char** argv) {
   declare_encode(app, run);
   declare_tokenize(app, run);
   declare_preprocess(app, run);
+  declare_decompose(app, run);
+  declare_effects(app, run);
+  declare_analyze(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

@@ -57,4 +57,13 @@ bpe_tokenizer open_tokenizer(const std::string& vocab, const clip_source& model)
                  model.weights.name());
 }
 
+std::string name_of(activation kind) {
+  switch (kind) {
+    case activation::gelu: return "gelu";
+    case activation::quick_gelu: return "quick_gelu";
+    case activation::gelu_tanh: break;
+  }
+  return "gelu_tanh";
+}
+
 }  // namespace solens::program

@@ -18,6 +18,8 @@ namespace solens::program {
 /// @throws io_error, format_error, not_supported naming the file
 inline clip_source open_model(const model_options& o) { return open_clip_model(o.model, o.config); }
 
+std::string name_of(activation kind);
+
 /// @throws argument_error when the model has no such tower
 const vision_config& vision_of(const clip_source&);
 const text_config& text_of(const clip_source&);

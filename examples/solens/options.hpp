@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>  // std::size_t
 #include <string>
+#include <vector>
 
 #include <solens/core/shape.hpp>
+#include <solens/lens/frozen_norm.hpp>
 
 /// The words of a call, parsed: one plain struct a subcommand, so that the parser stays in
 /// main.cpp.
@@ -28,6 +31,7 @@ struct image_options {
   std::string pixels;  ///< FILE.safetensors[:tensor] or FILE.npy
 
   bool any() const { return !images.empty() || !pixels.empty(); }
+  const std::string& place() const { return images.empty() ? pixels : images; }
 };
 
 struct info_call {
@@ -57,6 +61,42 @@ struct preprocess_call {
   common_options common;
   model_options model;
   image_options input;
+  std::string out;
+};
+
+struct decompose_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  convention how = convention::centered;
+  double coefficient = 100;
+  std::string out;
+};
+
+struct effects_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  index_t layer = 0;
+  std::string kind = "second-order";  ///< or "direct", "indirect"
+  std::vector<index_t> neurons;       ///< empty: all
+  bool per_head = false;              ///< second-order only
+  bool one_mean = false;              ///< indirect only: one mean over tokens, not one a token
+  convention how = convention::centered;
+  double coefficient = 100;
+  std::string out;
+};
+
+struct analyze_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  std::vector<index_t> layers;  ///< empty: all that have later blocks
+  index_t top = 100;
+  convention how = convention::centered;
+  double coefficient = 100;
+  std::size_t memory = std::size_t{4} << 30;  ///< bytes
+  double save_every = 60;                     ///< seconds between two states on disk
   std::string out;
 };
 

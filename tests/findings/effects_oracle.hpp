@@ -74,10 +74,14 @@ struct effects_oracle {
       }
       const double length =
           std::sqrt(std::inner_product(next.begin(), next.end(), next.begin(), 0.0));
-      for (std::size_t j = 0; j < width(); ++j) v[j] = next[j] / length;
-      value = 0;
-      for (index_t i : rows) value += std::pow(dot(static_cast<std::size_t>(i), v), 2);
+      double change = 0;
+      for (std::size_t j = 0; j < width(); ++j) {
+        change = std::max(change, std::abs(v[j] - next[j] / length));
+        v[j] = next[j] / length;
+      }
+      if (change < 1e-13) break;
     }
+    for (index_t i : rows) value += std::pow(dot(static_cast<std::size_t>(i), v), 2);
     return {value / total, v};
   }
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>  // std::any_of, std::none_of
 #include <concepts>
 #include <cstddef>  // std::size_t
 #include <initializer_list>
@@ -19,7 +20,8 @@
 
 namespace solens {
 
-/// The towers to load. What is not asked for is checked all the same, but not read.
+/// The towers to load. One that is not asked for is checked all the same where it is there, but
+/// not read.
 struct towers {
   bool vision = true;
   bool text = true;
@@ -54,6 +56,9 @@ class weight_loader {
       plan_vision(config, weights.vision.emplace(), vision);
     }
     if (config.text) plan_text(config, weights.text.emplace(), text);
+    // A file may hold one tower of the two that its configuration tells of.
+    if (!wanted.vision && none_there(vision)) vision.clear();
+    if (!wanted.text && none_there(text)) text.clear();
     check(vision, text);
     if (wanted.vision) read(vision);
     if (wanted.text) read(text);
@@ -168,6 +173,13 @@ class weight_loader {
                  {d_model, d_joint},
                  transposed,
                  &to});
+  }
+
+  bool none_there(const plan& p) const {
+    return std::none_of(p.begin(), p.end(), [&](const weight_plan<B>& w) {
+      return std::any_of(w.names.begin(), w.names.end(),
+                         [&](const std::string& name) { return there_.contains(name); });
+    });
   }
 
   /// @throws format_error that lists everything missing, misshapen or left over

@@ -33,6 +33,7 @@ class safetensors_set {
 
   const std::string& name() const { return name_; }
   const std::vector<tensor_info>& tensors() const { return tensors_; }
+  const std::vector<safetensors_file>& files() const { return files_; }
 
   template <class T>
   void read(std::string_view tensor, host_view<T> out) const {

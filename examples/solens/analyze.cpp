@@ -1,0 +1,274 @@
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+
+#include <solens/core/atomic_file.hpp>
+#include <solens/findings/analysis.hpp>
+#include <solens/weights/json.hpp>
+
+#include "commands.hpp"
+#include "hashing.hpp"
+#include "lens_run.hpp"
+#include "run_folder.hpp"
+
+namespace solens::program {
+namespace {
+
+using detail::json;
+
+std::vector<index_t> layers_of(const analyze_call& call, const vision_config& c) {
+  std::vector<index_t> layers = call.layers;
+  if (layers.empty()) {
+    for (index_t l = 0; l + 1 < c.n_layers; ++l) layers.push_back(l);
+  }
+  for (index_t l : layers) {
+    if (l < 0 || l + 1 >= c.n_layers) {
+      throw argument_error(
+          "analyze",
+          "layers from 0 to " + std::to_string(c.n_layers - 2) + ", which have later blocks",
+          std::to_string(l), "--layers");
+    }
+  }
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
+}
+
+/// The numbers of a vision tower, as `run.json` shows them.
+template <class Json>
+Json architecture_of(const clip_config& model) {
+  const vision_config& c = model.vision;
+  return {{"layers", c.n_layers},       {"heads", c.n_heads},          {"d_model", c.d_model},
+          {"d_mlp", c.d_mlp},           {"d_joint", model.d_joint},    {"image_size", c.image_size},
+          {"patch_size", c.patch_size}, {"activation", name_of(c.act)}};
+}
+
+/// Everything that the findings depend on, under the names that a message would use.
+json identity_of(const analyze_call& call, const clip_source& model, const image_input& input,
+                 const std::vector<index_t>& layers) {
+  std::string list, weights;
+  for (index_t i = 0; i < input.size(); ++i) list += input.name(i) + "\n";
+  for (const safetensors_file& file : model.weights.files()) {
+    weights += sha256_of_file(file.name()) + "\n";
+  }
+  return {{"model", sha256(weights)},
+          {"configuration", architecture_of<json>(model.config)},
+          {"list of images", sha256(list)},
+          {"--layers", layers},
+          {"--top", call.top},
+          {"--convention", call.how == convention::centered ? "centered" : "reference"},
+          {"--coefficient", call.coefficient},
+          {"--batch", call.common.batch},
+          {"--backend", call.common.backend}};
+}
+
+/// How far an analysis has come, and of what.
+struct progress_state {
+  json identity;
+  index_t done = 0;              ///< images of the input that are done with
+  std::vector<index_t> batches;  ///< images analysed, by batch
+  std::vector<index_t> skipped;  ///< positions of those that could not be read
+
+  static std::filesystem::path file(const run_folder& folder) {
+    return folder.unfinished() / "state.json";
+  }
+
+  void save(const run_folder& folder) const {
+    const json text{{"format", run_folder::format_version},
+                    {"identity", identity},
+                    {"done", done},
+                    {"batches", batches},
+                    {"skipped", skipped}};
+    write_file_atomically(file(folder), text.dump() + "\n");
+  }
+
+  /// What an interrupted analysis left, or the beginning of a new one.
+  /// @throws argument_error naming what differs from the interrupted one
+  static progress_state open(const run_folder& folder, json identity) {
+    progress_state state;
+    const std::string name = file(folder).string();
+    if (std::ifstream in(name, std::ios::binary); in) {
+      const std::string text{std::istreambuf_iterator<char>(in), {}};
+      const json found = detail::parse_json_object(text, "resume", name);
+      try {
+        for (const auto& [key, value] : identity.items()) {
+          if (found.at("identity").at(key) == value) continue;
+          throw argument_error(
+              "resume",
+              "the " + key + " of the unfinished analysis, " + found.at("identity").at(key).dump(),
+              value.dump(),
+              "finish that one, choose another --out, or remove " + folder.unfinished().string());
+        }
+        state.done = found.at("done");
+        state.batches = found.at("batches").get<std::vector<index_t>>();
+        state.skipped = found.at("skipped").get<std::vector<index_t>>();
+      } catch (const json::exception& e) {
+        throw format_error("resume", "the state of an analysis", e.what(), name);
+      }
+    }
+    state.identity = std::move(identity);
+    return state;
+  }
+};
+
+class stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// The forward pass over all images that are left, saving the state now and then, and when it ends
+/// in whatever way.
+template <tensor_backend B>
+void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B>& findings,
+             image_input& input, const run_folder& folder, progress_state& state) {
+  const std::vector<index_t> skipped_before = state.skipped;
+  const auto save = [&] {
+    findings.sync();
+    state.save(folder);
+  };
+  stopwatch since_saved;
+  try {
+    for_each_batch(input, "analyze", call.common.quiet, [&](const image_input::batch& batch) {
+      std::vector<std::string> names;
+      for (index_t position : batch.positions) names.push_back(input.name(position));
+      findings.add(be, run(batch.pixels), names);
+      state.done = input.done();
+      state.batches = findings.batches();
+      state.skipped = skipped_before;
+      for (const skipped_image& s : input.skipped()) state.skipped.push_back(s.position);
+      if (since_saved.seconds() < call.save_every) return;
+      save();
+      since_saved = {};
+    });
+  } catch (...) {
+    try {
+      save();
+    } catch (const error&) {
+      // a full disk: the state saved before is still good
+    }
+    throw;
+  }
+  state.done = input.size();
+  state.skipped = skipped_before;
+  for (const skipped_image& s : input.skipped()) state.skipped.push_back(s.position);
+  save();
+}
+
+/// What is left of the memory budget beside the model and its workspace.
+std::size_t memory_for_findings(const analyze_call& call, const vision_config& c) {
+  const auto weights = static_cast<std::size_t>(
+      4 * c.n_layers * (4 * c.d_model * c.d_model + 2 * c.d_model * c.d_mlp));
+  const auto activations = static_cast<std::size_t>(8 * call.common.batch * c.n_tokens() * c.d_mlp);
+  const std::size_t taken = weights + activations + (std::size_t{192} << 20);
+  constexpr std::size_t least = std::size_t{16} << 20;
+  if (call.memory < taken + least) {
+    throw argument_error(
+        "analyze", std::to_string((taken + least) >> 20) + "MB or more for this model and --batch",
+        std::to_string(call.memory >> 20) + "MB", "--memory");
+  }
+  return call.memory - taken;
+}
+
+}  // namespace
+
+void run_analyze(const analyze_call& call) {
+  const stopwatch whole;
+  const clip_source model = open_model(call.model);
+  const vision_config& c = vision_of(model);
+  const std::vector<index_t> layers = layers_of(call, c);
+  const std::size_t memory = memory_for_findings(call, c);
+  const int threads = threads_of(call.common);
+  const auto open = [&](index_t first) {
+    return open_images(call.input, preprocess_of(model), call.common.batch, threads, first);
+  };
+  auto input = open(0);
+  if (input->size() < call.top) {
+    throw argument_error("analyze", std::to_string(call.top) + " images or more, as --top says",
+                         std::to_string(input->size()), call.input.place());
+  }
+  run_folder folder(call.out);
+  progress_state state = progress_state::open(folder, identity_of(call, model, *input, layers));
+  if (state.done > 0) input = open(state.done);
+
+  report_json run{{"format", run_folder::format_version},
+                  {"solens", SOLENS_VERSION},
+                  {"model",
+                   {{"path", call.model.model},
+                    {"sha256", state.identity.at("model").get<std::string>()},
+                    {"architecture", architecture_of<report_json>(model.config)}}}};
+  report_json seconds;
+  index_t analysed = 0, analysed_now = 0;
+  with_backend(call.common, [&]<tensor_backend B>(const B& be) {
+    const stopwatch loading;
+    const auto sites = second_order_sites(c, layers);
+    lens_run<B> forward(be, load_vision_tower(be, model),
+                        std::min(call.common.batch, input->size()), sites);
+    const auto weights = lens_weights_of(forward.tower());
+    analysis<B> findings(be, weights,
+                         {.layers = layers,
+                          .top = call.top,
+                          .how = call.how,
+                          .coefficient = call.coefficient,
+                          .scratch = folder.unfinished(),
+                          .memory = memory},
+                         state.batches);
+    seconds["load"] = static_cast<float>(loading.seconds());
+    const stopwatch reading;
+    const index_t before = findings.n_images();
+    if (state.done < input->size()) take_in(be, call, forward, findings, *input, folder, state);
+    analysed = findings.n_images();
+    analysed_now = analysed - before;
+    seconds["images"] = static_cast<float>(reading.seconds());
+    const stopwatch finding;
+    progress bar("findings", "neurons", c.d_mlp * std::ssize(layers),
+                 {.style = progress_style_of_stderr(call.common.quiet)});
+    index_t finished = 0;
+    for (index_t layer : layers) {
+      const auto found = findings.finish(be, layer, [&](index_t neurons) {
+        bar.add(finished + neurons - bar.done());
+        throw_if_stopped();
+      });
+      finished += c.d_mlp;
+      folder.write_layer(layer, found);
+    }
+    bar.finish();
+    seconds["findings"] = static_cast<float>(finding.seconds());
+  });
+
+  std::vector<std::string> names;
+  for (index_t i = 0; i < input->size(); ++i) {
+    if (!std::binary_search(state.skipped.begin(), state.skipped.end(), i)) {
+      names.push_back(input->name(i));
+    }
+  }
+  std::string list;
+  for (const std::string& name : names) list += name + "\n";
+  seconds["total"] = static_cast<float>(whole.seconds());
+  run["images"] = {{"source", call.input.place()},
+                   {"count", analysed},
+                   {"skipped", std::ssize(state.skipped)},
+                   {"sha256", sha256(list)}};
+  run["options"] = {{"layers", layers},
+                    {"top", call.top},
+                    {"convention", call.how == convention::centered ? "centered" : "reference"},
+                    {"coefficient", static_cast<float>(call.coefficient)},
+                    {"batch", call.common.batch},
+                    {"backend", call.common.backend},
+                    {"threads", call.common.threads},
+                    {"memory", call.memory},
+                    {"labels", call.input.labels},
+                    {"strict", call.input.strict}};
+  run["seconds"] = seconds;
+  const float spent = seconds.at("images").get<float>();
+  run["images_per_second"] = spent > 0 ? static_cast<float>(analysed_now) / spent : 0.0F;
+  folder.publish(layers, names, run);
+}
+
+}  // namespace solens::program
