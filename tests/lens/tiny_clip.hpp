@@ -3,12 +3,13 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include <solens/backend/concept.hpp>
 #include <solens/model/lens_inputs.hpp>
+#include <solens/weights/safetensors.hpp>
 
 #include "support/test.hpp"
 
@@ -16,26 +17,12 @@ namespace solens::test {
 
 using matrix = host_tensor<double>;
 
-/// The tensors of a safetensors file, in double; int64 tensors are left out.
+/// The float tensors of a safetensors file, in double.
 inline std::map<std::string, matrix> read_tensors(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
-  std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), sizeof length);
-  const auto header = nlohmann::json::parse(bytes.substr(8, length));
+  const safetensors_file file(path);
   std::map<std::string, matrix> tensors;
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__" || entry["dtype"] != "F32") continue;
-    shape extents;
-    for (index_t n : entry["shape"]) extents.push_back(n);
-    if (extents.rank() == 0) continue;
-    matrix tensor(extents);
-    const std::size_t at = 8 + length + entry["data_offsets"][0].get<std::size_t>();
-    for (index_t i = 0; i < tensor.size(); ++i) {
-      float value = 0;
-      std::memcpy(&value, bytes.data() + at + 4 * static_cast<std::size_t>(i), 4);
-      tensor.data()[i] = static_cast<double>(value);
-    }
-    tensors.emplace(name, std::move(tensor));
+  for (const tensor_info& info : file.tensors()) {
+    if (info.type == dtype::f32) tensors.emplace(info.name, file.tensor<double>(info.name));
   }
   return tensors;
 }
