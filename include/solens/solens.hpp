@@ -18,9 +18,12 @@
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
 #include <solens/findings/analysis.hpp>
+#include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/direction.hpp>
+#include <solens/findings/growing_least_squares.hpp>
+#include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/image/image.hpp>
 #include <solens/image/image_list.hpp>
@@ -63,5 +66,7 @@
 #include <solens/text/unicode.hpp>
 #include <solens/text/unicode_tables.hpp>
 #include <solens/text/word_list.hpp>
+#include <solens/weights/npy.hpp>
+#include <solens/weights/npy_header.hpp>
 #include <solens/weights/stored_numbers.hpp>
 #include <solens/weights/weight_source.hpp>

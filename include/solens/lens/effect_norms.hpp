@@ -44,8 +44,8 @@ class effect_norms {
     for (index_t begin = 0; begin < n; begin += step) {
       const index_t end = std::min(begin + step, n);
       const view_of<B> rotated = rotated_.get(be, shape{end - begin, images, k});
-      be.batched_gemm(1, s.slice(2, begin, end).permuted({2, 0, 1}),
-                      factors().slice(0, begin, end), 0, rotated);
+      be.batched_gemm(1, s.slice(2, begin, end).permuted({2, 0, 1}), factors().slice(0, begin, end),
+                      0, rotated);
       be.row_norms(rotated, out.slice(1, begin, end).transposed());
     }
   }
