@@ -20,15 +20,15 @@ struct text_run {
 
   explicit text_run(activation act = activation::quick_gelu,
                     std::optional<index_t> end_token = std::nullopt)
-      : file("tiny-a.ref.safetensors"),
+      : file(data("tiny-a.ref.safetensors")),
         tower(make_tower(act, end_token)),
-        tokens(file.get<index_t>("text_tokens")) {}
+        tokens(file.tensor<index_t>("text_tokens")) {}
 
   text_tower<B> make_tower(activation act, std::optional<index_t> end_token) const {
-    fixture_model<B> model(be, "tiny-a");
-    model.text.config.act = act;
-    model.text.config.end_token = end_token;
-    return {model.text.config, std::move(model.text.weights)};
+    clip_model<B> model = fixture_model(be, "tiny-a");
+    model.config.text->act = act;
+    model.config.text->end_token = end_token;
+    return {*model.config.text, std::move(*model.weights.text)};
   }
 
   host_tensor<scalar> features(host_view<const index_t> texts,
@@ -36,13 +36,13 @@ struct text_run {
     auto work = tower.make_workspace(be, max_rows);
     auto out = be.allocate({texts.extent(0), tower.d_joint()});
     tower.forward(be, texts, work, out.view());
-    host_tensor<scalar> result(out.extents());
+    host_tensor<scalar> result({texts.extent(0), tower.d_joint()});
     be.download(std::as_const(out).view(), result.view());
     return result;
   }
 
   B be;
-  fixture_file file;
+  safetensors_file file;
   text_tower<B> tower;
   host_tensor<index_t> tokens;
 };
@@ -60,7 +60,7 @@ TEMPLATE_LIST_TEST_CASE("the text tower gives the published model's numbers", ""
                std::pair<std::string, activation>{"text_features_plain_gelu", activation::gelu});
   const text_run<TestType> run(act);
   const auto ours = run.features(run.tokens);
-  const auto fixture = run.file.template get<scalar>(stage);
+  const auto fixture = run.file.template tensor<scalar>(stage);
   check_stage<scalar>("tiny-a", stage, ours, fixture);
 }
 
@@ -125,8 +125,8 @@ TEST_CASE("a text tower names what does not fit") {
   CHECK_THROWS_AS(features({2, 4}, -1), argument_error);
   CHECK(features({0, 4}, 1).empty());
 
-  fixture_model<backend> model(run.be, "tiny-a");
-  model.text.weights.token_embedding = host_tensor<float>({999, 32});
-  CHECK_THROWS_WITH(text_tower<backend>(model.text.config, std::move(model.text.weights)),
+  clip_model<backend> model = fixture_model(run.be, "tiny-a");
+  model.weights.text->token_embedding = host_tensor<float>({999, 32});
+  CHECK_THROWS_WITH(text_tower<backend>(*model.config.text, std::move(*model.weights.text)),
                     Contains("token_embedding"));
 }

@@ -29,9 +29,9 @@ TEMPLATE_LIST_TEST_CASE("the vision tower gives the published model's numbers", 
     const host_tensor<scalar> ours = run.download(cache.at(at));
     check_stage<scalar>(name, stage, ours, fixture);
   };
-  const auto residual = run.file.template get<scalar>("residual_stream");
-  const auto attention = run.file.template get<scalar>("attention");
-  const auto neurons = run.file.template get<scalar>("mlp_post_act");
+  const auto residual = run.file.template tensor<scalar>("residual_stream");
+  const auto attention = run.file.template tensor<scalar>("attention");
+  const auto neurons = run.file.template tensor<scalar>("mlp_post_act");
   for (index_t l = 0; l < run.tower.config().n_layers; ++l) {
     const std::string layer = std::to_string(l) + ".";
     check(layer + "resid_pre", {site_kind::resid_pre, l}, residual.view()[l]);
@@ -40,7 +40,7 @@ TEMPLATE_LIST_TEST_CASE("the vision tower gives the published model's numbers", 
     check(layer + "resid_post", {site_kind::resid_post, l}, residual.view()[l + 1]);
   }
   check("representation", {site_kind::representation},
-        run.file.template get<scalar>("representation"));
+        run.file.template tensor<scalar>("representation"));
 }
 
 TEMPLATE_LIST_TEST_CASE("the class token alone gives what all tokens give", "", cpu_backends) {
@@ -61,10 +61,10 @@ TEMPLATE_LIST_TEST_CASE("the class token alone gives what all tokens give", "", 
 TEMPLATE_LIST_TEST_CASE("what is kept changes nothing", "", cpu_backends) {
   using scalar = typename TestType::scalar;
   vision_run<TestType> run("tiny-a");
-  const auto cache = run.pass(all_sites(run.tower.config(), false));
+  const auto cache = run.pass(all_sites(run.tower.config(), false), 0, 1);
   for (const site& s : cache.sites()) {
     INFO(to_string(s));
-    const auto alone = run.pass({s});
+    const auto alone = run.pass({s}, 0, 1);
     CHECK(relative_difference<scalar, scalar>(run.download(alone.at(s)),
                                               run.download(cache.at(s))) <= reordering<scalar>);
   }
@@ -87,12 +87,12 @@ TEMPLATE_LIST_TEST_CASE("the sites of a block fit together", "", cpu_backends) {
     const auto x = value(site_kind::resid_pre, l), y = value(site_kind::ln_1_normalized, l),
                mean = value(site_kind::ln_1_mean, l), scale = value(site_kind::ln_1_scale, l);
     const auto& w = run.tower.weights().blocks[static_cast<std::size_t>(l)];
+    const auto weight = run.download(w.ln_1_weight.view()), bias = run.download(w.ln_1_bias.view());
     host_tensor<scalar> expected(x.extents());
     for (index_t i = 0; i < x.extent(0); ++i) {
       for (index_t t = 0; t < x.extent(1); ++t) {
         for (index_t c = 0; c < x.extent(2); ++c) {
-          expected(i, t, c) =
-              (x(i, t, c) - mean(i, t)) / scale(i, t) * w.ln_1_weight(c) + w.ln_1_bias(c);
+          expected(i, t, c) = (x(i, t, c) - mean(i, t)) / scale(i, t) * weight(c) + bias(c);
         }
       }
     }
@@ -164,8 +164,8 @@ TEST_CASE("a vision tower names what does not fit") {
   stream = host_tensor<float>({4, 16, 64}, 0.0F);
   CHECK_THROWS_WITH(from(0, entry::block), Contains("residual"));
 
-  fixture_model<backend> model(run.be, "tiny-a");
-  model.vision.weights.blocks[2].fc_bias = host_tensor<float>({255});
-  CHECK_THROWS_WITH(vision_tower<backend>(model.vision.config, std::move(model.vision.weights)),
+  clip_model<backend> model = fixture_model(run.be, "tiny-a");
+  model.weights.vision->blocks[2].fc_bias = host_tensor<float>({255});
+  CHECK_THROWS_WITH(vision_tower<backend>(model.config.vision, std::move(*model.weights.vision)),
                     Contains("blocks.2.fc_bias") && Contains("[256]") && Contains("[255]"));
 }
