@@ -1,11 +1,8 @@
 #pragma once
 
 #include <algorithm>  // std::sort
-#include <cstddef>    // std::size_t
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>  // std::move
 #include <vector>
 

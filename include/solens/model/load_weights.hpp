@@ -2,13 +2,10 @@
 
 #include <algorithm>  // std::any_of, std::none_of
 #include <concepts>
-#include <cstddef>  // std::size_t
-#include <initializer_list>
+#include <cstddef>     // std::size_t
+#include <functional>  // std::less
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <utility>  // std::move
 #include <vector>
 

@@ -1,10 +1,7 @@
 #pragma once
 
-#include <algorithm>  // std::min
-#include <cstddef>    // std::byte, std::size_t
-#include <cstdint>
+#include <cstddef>  // std::byte, std::size_t
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -12,8 +9,6 @@
 #include <type_traits>
 #include <utility>  // std::move
 #include <vector>
-
-#include <zlib.h>
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/core/host_tensor.hpp>

@@ -3,6 +3,7 @@
 #include <algorithm>  // std::max, std::min
 #include <concepts>
 #include <cstddef>  // std::byte, std::size_t
+#include <cstdint>  // std::uintptr_t
 #include <cstring>  // std::memcpy
 #include <limits>
 #include <optional>
@@ -12,7 +13,6 @@
 #include <type_traits>
 #include <vector>
 
-#include <solens/core/atomic_file.hpp>
 #include <solens/core/dtype.hpp>
 #include <solens/core/error.hpp>
 #include <solens/core/mapped_file.hpp>
