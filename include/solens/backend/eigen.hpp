@@ -21,8 +21,10 @@
 #include <solens/backend/blas_product.hpp>
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
+#include <solens/backend/leading_eigenpair.hpp>
 #include <solens/backend/parallel.hpp>
 #include <solens/backend/row_kernels.hpp>
+#include <solens/backend/triangular.hpp>
 #include <solens/core/host_tensor.hpp>
 
 namespace solens {
@@ -242,10 +244,10 @@ class eigen_backend {
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       tensor l(shape{n, n}), x(shape{n, columns});
       for (index_t g = from; g < to; ++g) {
-        factorise(a[g], T{-1}, l);
+        triangular::factorise(a[g], T{-1}, l);
         copy_here(const_view(b)[g], x.view());
-        for (index_t i = 0; i < n; ++i) eliminate(l, i, 0, i, x);
-        for (index_t i = n; i-- > 0;) eliminate(l, i, i + 1, n, x);
+        for (index_t i = 0; i < n; ++i) triangular::eliminate(l, i, 0, i, x);
+        for (index_t i = n; i-- > 0;) triangular::eliminate(l, i, i + 1, n, x);
         copy_here(std::as_const(x).view(), b[g]);
       }
     });
@@ -260,7 +262,8 @@ class eigen_backend {
       for (index_t g = from; g < to; ++g) {
         T largest = 0;
         for (index_t i = 0; i < n; ++i) largest = std::max(largest, a(g, i, i));
-        factorise(a[g], static_cast<T>(n) * std::numeric_limits<T>::epsilon() * largest, factor);
+        triangular::factorise(a[g], static_cast<T>(n) * std::numeric_limits<T>::epsilon() * largest,
+                              factor);
         copy_here(std::as_const(factor).view(), l[g]);
       }
     });
@@ -270,6 +273,7 @@ class eigen_backend {
     checks::symmetric_eigen(a, values, vectors);
     const index_t n = a.extent(1);
     if (values.empty()) return;
+    if (values.extent(1) == 1 && n > 16) return first_eigenpairs(a, values, vectors);
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       Eigen::SelfAdjointEigenSolver<matrix> solver(n);
       for (index_t g = from; g < to; ++g) {
@@ -315,6 +319,25 @@ class eigen_backend {
   }
 
  private:
+  /// Only the largest eigenvalue and its vector, without the others.
+  void first_eigenpairs(const_view a, view values, view vectors) const {
+    const index_t n = a.extent(1);
+    team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
+      leading_eigenpair<T> solver(n);
+      tensor whole(shape{n, n}), vector(shape{n});
+      for (index_t g = from; g < to; ++g) {
+        copy_here(a[g], whole.view());
+        if (map(a[g]).allFinite()) {
+          values(g, 0) = solver.compute(whole.data(), vector.data());
+        } else {
+          values(g, 0) = std::numeric_limits<T>::quiet_NaN();
+          std::fill(vector.begin(), vector.end(), values(g, 0));
+        }
+        copy_here(std::as_const(vector).view(), vectors[g][0]);
+      }
+    });
+  }
+
   static constexpr index_t work_of_a_thread = 1 << 14;  ///< elements: less is not worth a thread
 
   using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
@@ -410,40 +433,6 @@ class eigen_backend {
         for (index_t i = 0; i < n; ++i) out[i] = buffer[static_cast<std::size_t>(i)];
       }
     });
-  }
-
-  /// The lower factor l l^T = a, row by row. A pivot up to `zero` in magnitude becomes 0, and its
-  /// column with it; one that is negative, or not positive where `zero` is -1, NaN, which spreads.
-  static void factorise(const const_view& a, T zero, tensor& l) {
-    const index_t n = a.extent(0);
-    std::fill(l.begin(), l.end(), T{0});
-    for (index_t i = 0; i < n; ++i) {
-      T* row = l.data() + i * n;
-      for (index_t j = 0; j <= i; ++j) {
-        const T rest = a(i, j) - rows::dot(row, l.data() + j * n, j);
-        if (i == j && std::abs(rest) <= zero) {
-          row[i] = 0;
-        } else if (i == j) {
-          row[i] = rest > 0 ? std::sqrt(rest) : std::numeric_limits<T>::quiet_NaN();
-        } else {
-          row[j] = l(j, j) == T{0} ? T{0} : rest / l(j, j);
-        }
-      }
-    }
-  }
-
-  /// Row i of x without its multiples of rows [from, to), divided by the pivot: one step of a
-  /// forward (to = i) or backward (from = i + 1) substitution.
-  static void eliminate(const tensor& l, index_t i, index_t from, index_t to, tensor& x) {
-    const index_t n = x.extent(1);
-    T* row = x.data() + i * n;
-    for (index_t j = from; j < to; ++j) {
-      const T factor = j < i ? l(i, j) : l(j, i);
-      const T* other = x.data() + j * n;
-      SOLENS_SIMD()
-      for (index_t c = 0; c < n; ++c) row[c] -= factor * other[c];
-    }
-    for (index_t c = 0; c < n; ++c) row[c] /= l(i, i);
   }
 
   thread_team team_;
