@@ -51,11 +51,11 @@ class thread_team {
   /// other on the same rows find them in the cache of the same core. What f throws is rethrown.
   /// @param grain  no part is smaller: below that, another thread costs more than it brings
   template <class F>
-  void split(index_t n, index_t grain, F&& f) const {
+  void split(index_t n, [[maybe_unused]] index_t grain, F&& f) const {
     if (n <= 0) return;
+#if defined(_OPENMP)
     const index_t most = std::max(index_t{1}, n / std::max(index_t{1}, grain));
     const int parts = static_cast<int>(std::min(index_t{size()}, most));
-#if defined(_OPENMP)
     if (parts > 1) {
       std::exception_ptr failure;
 #pragma omp parallel num_threads(parts)
