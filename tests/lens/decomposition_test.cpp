@@ -38,7 +38,7 @@ TEMPLATE_LIST_TEST_CASE("the direct decomposition is the published code's", "", 
   using B = TestType;
   const auto name = GENERATE(as<std::string>{}, "tiny-a", "tiny-b", "tiny-c");
   const auto& f = tiny(name);
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, convention::reference);
   residual_decomposer<B> decomposer(heads);
@@ -57,7 +57,7 @@ TEMPLATE_LIST_TEST_CASE("all parts sum to the representation", "", backends) {
   const auto name = GENERATE(as<std::string>{}, "tiny-a", "tiny-b");
   const bool raw = GENERATE(false, true);
   const auto& f = tiny(name);
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, how);
   residual_decomposer<B> decomposer(heads, raw ? std::nullopt : std::optional(100.0));
@@ -77,7 +77,7 @@ TEMPLATE_LIST_TEST_CASE("parts are those written out", "", backends) {
   const auto how = GENERATE(convention::centered, convention::reference);
   const auto& f = tiny("tiny-c");
   const auto& m = f.model;
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, m, f.trace);
   const head_maps<B> heads(be, in.weights, how);
   residual_decomposer<B> decomposer(heads);
@@ -118,7 +118,7 @@ TEMPLATE_LIST_TEST_CASE("the direct effects of neurons sum to their MLP's part",
   const auto how = GENERATE(convention::centered, convention::reference);
   const auto& f = tiny("tiny-a");
   const auto& m = f.model;
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, m, f.trace);
   const head_maps<B> heads(be, in.weights, how);
   readout_scales<B> readout;
@@ -164,7 +164,7 @@ TEMPLATE_LIST_TEST_CASE("the direct effects of neurons sum to their MLP's part",
 TEMPLATE_LIST_TEST_CASE("a decomposition names what is missing", "", backends) {
   using B = TestType;
   const auto& f = tiny("tiny-a");
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, convention::reference);
   residual_decomposer<B> decomposer(heads);

@@ -13,7 +13,7 @@ TEMPLATE_LIST_TEST_CASE("norms of effects come from their coefficients", "", bac
   const auto [name, layer] =
       GENERATE(table<std::string, index_t>({{"tiny-a", 2}, {"tiny-b", 0}, {"tiny-c", 1}}));
   const auto& f = tiny(name);
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, convention::centered);
   second_order_map<B> map(be, heads, in.weights, layer);

@@ -12,7 +12,7 @@ TEMPLATE_LIST_TEST_CASE("sources through a frozen norm sum to what a reader make
                         backends) {
   using B = TestType;
   const auto how = GENERATE(convention::centered, convention::reference);
-  const B be;
+  const B be = make_backend<B>();
   constexpr index_t width = 24, readers = 6, n_sources = 5;
   const matrix weight = random_tensor<double>(shape{width}, 1);
   const matrix bias = random_tensor<double>(shape{width}, 2);

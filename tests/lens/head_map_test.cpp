@@ -15,7 +15,7 @@ TEMPLATE_LIST_TEST_CASE("a head moves a vector of the residual stream to the rep
   const auto how = GENERATE(convention::centered, convention::reference);
   const auto& f = tiny("tiny-b");
   const auto& m = f.model;
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, m, f.trace);
   const head_maps<B> heads(be, in.weights, how);
   CHECK(heads.n_layers() == 6);
@@ -55,7 +55,7 @@ TEMPLATE_LIST_TEST_CASE("a head moves a vector of the residual stream to the rep
 
 TEMPLATE_LIST_TEST_CASE("factored maps compose without being multiplied out", "", backends) {
   using B = TestType;
-  const B be;
+  const B be = make_backend<B>();
   const auto first_left = put(be, random_tensor<double>(shape{9, 2}, 1).view());
   const auto first_right = put(be, random_tensor<double>(shape{2, 7}, 2).view());
   const auto second_left = put(be, random_tensor<double>(shape{5, 3}, 3).view());

@@ -44,7 +44,7 @@ TEMPLATE_LIST_TEST_CASE("indirect effects are those of a second forward pass", "
   const auto& f = tiny("tiny-a");
   const index_t layer = GENERATE(1, 3);  // the last layer reaches the class token directly
   const bool by_token = GENERATE(true, false);
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, convention::centered);
   const auto& writers = in.activations.blocks[static_cast<std::size_t>(layer)].writers;
@@ -98,7 +98,7 @@ TEMPLATE_LIST_TEST_CASE("indirect effects are those of a second forward pass", "
 TEMPLATE_LIST_TEST_CASE("mean ablation refuses what does not fit", "", backends) {
   using B = TestType;
   const auto& f = tiny("tiny-a");
-  const B be;
+  const B be = make_backend<B>();
   const auto in = upload(be, f.model, f.trace);
   const head_maps<B> heads(be, in.weights, convention::centered);
   const std::vector<index_t> beyond{256};

@@ -15,7 +15,7 @@ namespace {
 /// Effects, terms and all, of one layer on one backend.
 template <class B>
 struct layer_lens {
-  B be;
+  B be = make_backend<B>();
   lens_inputs<B> in;
   head_maps<B> heads;
   attention_routes<B> routes;
