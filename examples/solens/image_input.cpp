@@ -8,6 +8,7 @@
 #include <solens/core/host_tensor.hpp>
 #include <solens/image/decode.hpp>
 #include <solens/image/image_list.hpp>
+#include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors.hpp>
 
 namespace solens::program {
@@ -85,10 +86,36 @@ const tensor_info& pixels_in(const safetensors_file& file, const std::string& na
   return *found;
 }
 
+/// @throws shape_error when a tensor is not [images, 3, extent]
+void check_extents(const shape& x, image_extent extent, const std::string& name) {
+  if (x.rank() == 4 && x.without(0) == shape{3, extent.height, extent.width}) return;
+  throw shape_error(
+      "read pixels",
+      "[images, 3, " + std::to_string(extent.height) + ", " + std::to_string(extent.width) + "]",
+      to_string(x), name);
+}
+
 class pixels_input : public image_input {
  public:
-  pixels_input(const std::string& place, image_extent extent, index_t at_once, index_t first)
-      : pixels_input(tensor_place(place), extent, at_once, first) {}
+  pixels_input(const std::string& text, image_extent extent, index_t at_once, index_t first)
+      : at_once_(at_once) {
+    const tensor_place place(text);
+    name_ = place.file;
+    if (std::filesystem::path(place.file).extension() == ".npy") {
+      const auto file = std::make_shared<npy_file>(place.file);
+      check_extents(file->extents(), extent, place.file);
+      pixels_ = file->view<float>();
+      file_ = file;
+    } else {
+      const auto file = std::make_shared<safetensors_file>(place.file);
+      const tensor_info& tensor = pixels_in(*file, place.tensor);
+      check_extents(tensor.extents, extent, place.file + ": " + tensor.name);
+      pixels_ = file->view<float>(tensor.name);
+      name_ += ":" + tensor.name;
+      file_ = file;
+    }
+    done_ = std::min(first, size());
+  }
 
   batch next() override {
     const index_t begin = done_;
@@ -105,24 +132,9 @@ class pixels_input : public image_input {
   const std::vector<skipped_image>& skipped() const override { return none_; }
 
  private:
-  pixels_input(const tensor_place& place, image_extent extent, index_t at_once, index_t first)
-      : file_(place.file), at_once_(at_once) {
-    const tensor_info& tensor = pixels_in(file_, place.tensor);
-    const shape& x = tensor.extents;
-    if (x.rank() != 4 || x.without(0) != shape{3, extent.height, extent.width}) {
-      throw shape_error("read pixels",
-                        "[images, 3, " + std::to_string(extent.height) + ", " +
-                            std::to_string(extent.width) + "]",
-                        to_string(x), place.file + ": " + tensor.name);
-    }
-    pixels_ = file_.view<float>(tensor.name);
-    name_ = place.file + ":" + tensor.name;
-    done_ = std::min(first, size());
-  }
-
-  safetensors_file file_;
   std::string name_;
-  host_view<const float> pixels_;  // in the file
+  std::shared_ptr<const void> file_;  // keeps mapped what `pixels_` shows
+  host_view<const float> pixels_;
   index_t at_once_, done_ = 0;
   std::vector<skipped_image> none_;
 };

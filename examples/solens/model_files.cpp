@@ -1,11 +1,25 @@
 #include "model_files.hpp"
 
+#include <algorithm>  // std::any_of
+#include <vector>
+
 #include <solens/core/error.hpp>
 #include <solens/image/preprocess_json.hpp>
 #include <solens/text/load_tokenizer.hpp>
 
 namespace solens::program {
 namespace fs = std::filesystem;
+
+clip_source open_model(const model_options& o) {
+  clip_source model = open_clip_model(o.model, o.config);
+  const std::vector<tensor_info>& tensors = model.weights.tensors();
+  const text_names names = names_in(tensors, model.weights.name()).text;
+  const bool has_text = std::any_of(tensors.begin(), tensors.end(), [&](const tensor_info& t) {
+    return t.name == names.token_embedding || t.name.starts_with(names.blocks);
+  });
+  if (!has_text) model.config.text.reset();
+  return model;
+}
 
 const vision_config& vision_of(const clip_source& model) {
   if (model.config.vision.n_layers > 0) return model.config.vision;
@@ -49,12 +63,22 @@ fs::path tokenizer_of(const clip_source& model) {
 }
 
 bpe_tokenizer open_tokenizer(const std::string& vocab, const clip_source& model) {
-  if (!vocab.empty()) return load_tokenizer(vocab);
-  if (!tokenizer_of(model).empty()) {
-    return load_tokenizer(model.folder.empty() ? "." : model.folder);
+  fs::path from = vocab;
+  if (from.empty() && !tokenizer_of(model).empty()) {
+    from = model.folder.empty() ? "." : model.folder;
   }
-  throw io_error("open tokenizer", "tokenizer files beside the model, or --vocab", "neither",
-                 model.weights.name());
+  if (from.empty()) {
+    throw io_error("open tokenizer", "tokenizer files beside the model, or --vocab", "neither",
+                   model.weights.name());
+  }
+  bpe_tokenizer tokenizer = load_tokenizer(from);
+  if (tokenizer.vocab_size() > text_of(model).vocab_size) {
+    throw argument_error(
+        "open tokenizer",
+        "at most " + std::to_string(text_of(model).vocab_size) + " tokens, as the text tower has",
+        std::to_string(tokenizer.vocab_size()), from.string());
+  }
+  return tokenizer;
 }
 
 std::string name_of(activation kind) {

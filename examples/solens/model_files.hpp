@@ -15,8 +15,10 @@
 /// A model on disk, and what lies beside its weights.
 namespace solens::program {
 
+/// Opens a model. Where a configuration speaks of a text tower that the weights are without, as
+/// open_clip's always do, the tower is taken out of it.
 /// @throws io_error, format_error, not_supported naming the file
-inline clip_source open_model(const model_options& o) { return open_clip_model(o.model, o.config); }
+clip_source open_model(const model_options&);
 
 std::string name_of(activation kind);
 
@@ -35,7 +37,7 @@ preprocess_options preprocess_of(const clip_source&);
 std::filesystem::path tokenizer_of(const clip_source&);
 
 /// The tokenizer that `--vocab` names, or else the model's own.
-/// @throws io_error, format_error
+/// @throws io_error, format_error; argument_error when it has more tokens than the text tower
 bpe_tokenizer open_tokenizer(const std::string& vocab, const clip_source&);
 
 template <tensor_backend B>

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors.hpp>
 #include <solens/weights/safetensors_writer.hpp>
 
@@ -157,7 +158,13 @@ TEST_CASE("preprocess gives torchvision's pixels, and encode takes them") {
   // One of 255 before normalisation is at least 0.0145 of 1 after it.
   CHECK(relative_difference<float, float>(ours, theirs) <= 1e-6);
 
-  const auto from_pixels = result("tiny-a", {"--pixels", out});
+  const std::string npy = (folder / "pixels.npy").string();
+  REQUIRE(call({"preprocess", "--model", data("tiny-a.model.safetensors").string(), "--images",
+                data("images").string(), "--out", npy})
+              .exit_code == 0);
+  CHECK(relative_difference<float, float>(npy_file(npy).tensor<float>(), ours) == 0);
+
+  const auto from_pixels = result("tiny-a", {"--pixels", npy});
   const auto from_images = result("tiny-a", {"--images", data("images").string()});
   CHECK(relative_difference<float, float>(from_pixels, from_images) <= bound);
 }

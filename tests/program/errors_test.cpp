@@ -2,6 +2,7 @@
 // nothing left behind.
 
 #include "call.hpp"
+#include "vocabulary.hpp"
 
 #include <sys/resource.h>
 
@@ -158,16 +159,25 @@ TEST_CASE("Texts without a tokenizer, and tokens without a place in the model, a
   write_file(folder / "texts.txt", "a photo of a cat\n");
   const std::string out = (folder / "out.npy").string();
   const std::string texts = (folder / "texts.txt").string();
-  check_error(call(encode(model, config, "--texts", texts, out)), {"tokenizer"});
-  check_error(call(encode(data("tiny-b.model.safetensors").string(),
-                          data("tiny-b.config.json").string(), "--texts", texts, out)),
-              {"text tower", "tiny-b"});
-  const auto table = shared_data("bpe_simple_vocab_16e6.txt.gz");
-  SOLENS_NEEDS(table);
-  auto words = encode(model, config, "--texts", texts, out);
-  words.insert(words.end(), {"--vocab", table.string()});
-  check_error(call(words), {"49408", "1000"});
-  CHECK(names_in(folder.path()) == std::vector<std::string>{"texts.txt"});
+  // Alone in its folder, with nothing beside it.
+  std::filesystem::create_directory(folder / "model");
+  std::filesystem::copy(model, folder / "model/model.safetensors");
+  const std::string alone = (folder / "model").string();
+  check_error(call(encode(alone, config, "--texts", texts, out)), {"--vocab", alone});
+
+  write_numbered_tokenizer(folder / "tokenizer.json", 1000);
+  const std::string tokenizer = (folder / "tokenizer.json").string();
+  auto words = encode(data("tiny-b.model.safetensors").string(),
+                      data("tiny-b.config.json").string(), "--texts", texts, out);
+  words.insert(words.end(), {"--vocab", tokenizer});
+  check_error(call(words), {"text tower", "tiny-b"});
+
+  write_numbered_tokenizer(folder / "tokenizer.json", 1001);
+  words = encode(alone, config, "--texts", texts, out);
+  words.insert(words.end(), {"--vocab", tokenizer});
+  check_error(call(words), {"1000", "1001", tokenizer});
+  CHECK(names_in(folder.path()) ==
+        std::vector<std::string>{"model", "texts.txt", "tokenizer.json"});
 }
 
 TEST_CASE("An interrupted call leaves nothing behind and dies of the signal") {

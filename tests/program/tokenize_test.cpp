@@ -117,7 +117,7 @@ TEST_CASE("Output that does not arrive is an error, a pipe that closes is the en
 
   const std::string pipe = (folder / "pipe").string();
   REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
-  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   REQUIRE(reader >= 0);
   const running_program writer(words, {.out = pipe});
   std::string first(100, ' ');

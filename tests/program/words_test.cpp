@@ -54,7 +54,7 @@ TEST_CASE("Wrong words give the usage and exit code 2") {
               {"--model", "--vocab"});
   check_usage(call({"info"}), {"--model"});
   check_usage(call({"preprocess", "--model", "m", "--pixels", "p.npy", "--out", out}),
-              {"--pixels"});
+              {"--images"});
   check_usage(call({"encode", "--model", "m", "--images", "i", "--out", out, "--labels", "file"}),
               {"--labels", "folders"});
 }
