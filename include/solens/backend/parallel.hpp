@@ -95,7 +95,7 @@ class thread_team {
 #endif
   };
 
-  int threads_;
+  [[maybe_unused]] int threads_;  // without OpenMP a team is of one
 };
 
 }  // namespace solens
