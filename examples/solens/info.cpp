@@ -66,9 +66,11 @@ struct contents {
   }
 };
 
-std::string in_megabytes(std::uintmax_t bytes) {
+std::string size_in_words(std::uintmax_t bytes) {
+  const auto size = static_cast<double>(bytes);
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  std::snprintf(text, sizeof text, size < 1e6 ? "%.1f kB" : "%.1f MB",
+                size / (size < 1e6 ? 1e3 : 1e6));
   return text;
 }
 
@@ -104,7 +106,7 @@ void run_info(const info_call& call) {
   for (const auto& [tower, parameters] : found.parameters) all += parameters;
 
   print_line("weights",
-             model.weights.name() + ", " + in_megabytes(found.bytes) + ", " + found.types_found());
+             model.weights.name() + ", " + size_in_words(found.bytes) + ", " + found.types_found());
   print_line("layout", model.config.layout);
   print_line("configuration", or_none(model.config_file, "inferred from the weights' shapes"));
   print_line("parameters", grouped(all));
