@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>  // std::uint32_t
 #include <limits>
+#include <type_traits>
 
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
@@ -74,10 +75,21 @@ template <activation Kind, class T>
   }
 }
 
+/// y[i] = f(i) for an f of `exp_nonpositive`, which is a library call, and so no loop to vectorise,
+/// in double.
+template <class T, class F>
+[[gnu::always_inline]] inline void assign(T* y, index_t n, const F& f) {
+  if constexpr (std::is_same_v<T, float>) {
+    SOLENS_SIMD()
+    for (index_t i = 0; i < n; ++i) y[i] = f(i);
+  } else {
+    for (index_t i = 0; i < n; ++i) y[i] = f(i);
+  }
+}
+
 template <activation Kind, class T>
 void activate(const T* x, T* y, index_t n) {
-  SOLENS_SIMD()
-  for (index_t i = 0; i < n; ++i) y[i] = activated<Kind>(x[i]);
+  assign(y, n, [x](index_t i) { return activated<Kind>(x[i]); });
 }
 
 template <class T>
@@ -91,8 +103,7 @@ void activate(activation kind, const T* x, T* y, index_t n) {
 
 template <activation Kind, class T>
 void bias_activate(const T* bias, T* x, index_t n) {
-  SOLENS_SIMD()
-  for (index_t i = 0; i < n; ++i) x[i] = activated<Kind>(x[i] + bias[i]);
+  assign(x, n, [x, bias](index_t i) { return activated<Kind>(x[i] + bias[i]); });
 }
 
 template <class T>
@@ -110,22 +121,41 @@ void add(const T* bias, T* x, index_t n) {
   for (index_t i = 0; i < n; ++i) x[i] += bias[i];
 }
 
+/// The largest f(i) that is not NaN; -infinity where there is none.
+///
+/// In lanes, by hand: compilers do not reorder a maximum, for the sake of NaN.
+template <class T, class F>
+[[gnu::always_inline]] inline T largest_of(index_t n, const F& f) {
+  constexpr index_t lanes = 64 / index_t{sizeof(T)};
+  std::array<T, lanes> lane;
+  lane.fill(-std::numeric_limits<T>::infinity());
+  index_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (index_t j = 0; j < lanes; ++j) {
+      const T v = f(i + j);
+      T& most = lane[static_cast<std::size_t>(j)];
+      most = most < v ? v : most;
+    }
+  }
+  T largest = lane[0];
+  for (T v : lane) largest = largest < v ? v : largest;
+  for (; i < n; ++i) {
+    const T v = f(i);
+    largest = largest < v ? v : largest;
+  }
+  return largest;
+}
+
 /// y = softmax(scale x).
 template <class T>
 void softmax(T scale, const T* x, T* y, index_t n) {
-  T largest = -std::numeric_limits<T>::infinity(), sum = 0;
-  SOLENS_SIMD(reduction(max : largest))
-  for (index_t i = 0; i < n; ++i) {
-    const T v = scale * x[i];
-    y[i] = v;
-    largest = largest < v ? v : largest;
-  }
+  SOLENS_SIMD()
+  for (index_t i = 0; i < n; ++i) y[i] = scale * x[i];
+  const T largest = largest_of<T>(n, [y](index_t i) { return y[i]; });
+  T sum = 0;
+  assign(y, n, [y, largest](index_t i) { return exp_nonpositive(y[i] - largest); });
   SOLENS_SIMD(reduction(+ : sum))
-  for (index_t i = 0; i < n; ++i) {
-    const T e = exp_nonpositive(y[i] - largest);
-    y[i] = e;
-    sum += e;
-  }
+  for (index_t i = 0; i < n; ++i) sum += y[i];
   const T share = 1 / sum;
   SOLENS_SIMD()
   for (index_t i = 0; i < n; ++i) y[i] *= share;
@@ -172,21 +202,8 @@ T norm(const T* x, index_t n) {
 /// Position of the largest magnitude, the first of equal ones; NaN only where all are NaN.
 template <class T>
 index_t argmax_abs(const T* x, index_t n) {
-  // The largest value first, in lanes, then where it stands: neither loop waits on the other.
-  constexpr index_t lanes = 64 / index_t{sizeof(T)};
-  std::array<T, lanes> lane;
-  lane.fill(-1);
-  index_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    for (index_t j = 0; j < lanes; ++j) {
-      const T v = std::abs(x[i + j]);
-      T& most = lane[static_cast<std::size_t>(j)];
-      most = most < v ? v : most;
-    }
-  }
-  T largest = -1;
-  for (T v : lane) largest = largest < v ? v : largest;
-  for (; i < n; ++i) largest = largest < std::abs(x[i]) ? std::abs(x[i]) : largest;
+  // The value first, then where it stands: neither loop waits on the other.
+  const T largest = largest_of<T>(n, [x](index_t i) { return std::abs(x[i]); });
   for (index_t p = 0; p < n; ++p) {
     if (std::abs(x[p]) == largest) return p;
   }
