@@ -35,15 +35,16 @@ constexpr bool contains(fused_op set, fused_op op) {
 namespace backend_requires {
 
 template <class B>
-concept types = std::copyable<B> &&
-                requires {
-                  typename B::scalar;
-                  typename B::space;
-                  typename B::tensor;
-                  typename B::index_tensor;
-                  { B::fused } -> std::convertible_to<fused_op>;
-                } && std::floating_point<typename B::scalar> && std::movable<typename B::tensor> &&
-                std::movable<typename B::index_tensor>;
+concept types =
+    std::copyable<B> &&
+    requires {
+      typename B::scalar;
+      typename B::space;
+      typename B::tensor;
+      typename B::index_tensor;
+      { B::fused } -> std::convertible_to<fused_op>;
+    } && std::floating_point<typename B::scalar> && std::movable<typename B::tensor> &&
+    std::default_initializable<typename B::tensor> && std::movable<typename B::index_tensor>;
 
 template <class B>
 using view = tensor_view<typename B::scalar, typename B::space>;

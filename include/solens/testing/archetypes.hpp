@@ -29,6 +29,7 @@ host_view<T> on_host(const tensor_view<T, archetype_space>& x) {
 template <class T>
 class archetype_tensor {
  public:
+  archetype_tensor() = default;  ///< empty
   explicit archetype_tensor(host_tensor<T> memory) : memory_(std::move(memory)) {}
   tensor_view<T, archetype_space> view() { return {disguised(memory_.data()), memory_.extents()}; }
   tensor_view<const T, archetype_space> view() const {
