@@ -139,19 +139,19 @@ inline std::vector<std::byte> unzip(std::span<const std::byte> archive, const zi
   if (!entry.deflated) {
     std::copy_n(packed.begin(), out.size(), out.begin());
   } else {
-    ::z_stream stream{};
-    if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
+    ::z_stream zlib{};
+    if (::inflateInit2(&zlib, -MAX_WBITS) != Z_OK) {
       throw error("read zip", "memory to unpack with", "none", name);
     }
     // zlib's interface is not const; it does not write there.
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
-    stream.avail_in = static_cast<uInt>(packed.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    const int result = ::inflate(&stream, Z_SYNC_FLUSH);
-    const bool filled = stream.avail_out == 0 &&
-                        (result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR);
-    ::inflateEnd(&stream);
+    zlib.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
+    zlib.avail_in = static_cast<uInt>(packed.size());
+    zlib.next_out = reinterpret_cast<Bytef*>(out.data());
+    zlib.avail_out = static_cast<uInt>(out.size());
+    const int result = ::inflate(&zlib, Z_SYNC_FLUSH);
+    const bool filled =
+        zlib.avail_out == 0 && (result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR);
+    ::inflateEnd(&zlib);
     if (!filled) throw format_error("read zip", "deflated data", "something else, or less", name);
   }
   if (out.size() == entry.size) {
@@ -218,19 +218,19 @@ class zip_writer {
   }
 
   std::string deflated(std::string_view bytes, const std::string& name) const {
-    ::z_stream stream{};
-    if (::deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8,
+    ::z_stream zlib{};
+    if (::deflateInit2(&zlib, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8,
                        Z_DEFAULT_STRATEGY) != Z_OK) {
       throw error("write zip", "memory to pack with", "none", name);
     }
-    std::string out(::deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-    stream.avail_in = static_cast<uInt>(bytes.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    const int result = ::deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    ::deflateEnd(&stream);
+    std::string out(::deflateBound(&zlib, static_cast<uLong>(bytes.size())), '\0');
+    zlib.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    zlib.avail_in = static_cast<uInt>(bytes.size());
+    zlib.next_out = reinterpret_cast<Bytef*>(out.data());
+    zlib.avail_out = static_cast<uInt>(out.size());
+    const int result = ::deflate(&zlib, Z_FINISH);
+    out.resize(zlib.total_out);
+    ::deflateEnd(&zlib);
     if (result != Z_STREAM_END) throw error("write zip", "room for packed data", "less", name);
     return out;
   }
