@@ -99,6 +99,19 @@ TEMPLATE_LIST_TEST_CASE("findings equal those with every effect in memory", "",
     example<TestType>(12, 8, false).check(be);
   }
   SECTION("with a vector that all writers share") { example<TestType>(6, 16, true).check(be); }
+  SECTION("directions of low rank, whose Gram matrices have no Cholesky factor but for rounding") {
+    example<TestType> low(6, 16, false);
+    for (index_t w = 0; w < low.n; ++w) {
+      for (index_t h = 2; h < 6; ++h) {
+        for (index_t j = 0; j < 16; ++j) {
+          low.directions(w, h, j) =
+              low.directions(w, 0, j) -
+              static_cast<typename TestType::scalar>(h) * low.directions(w, 1, j);
+        }
+      }
+    }
+    low.check(be);
+  }
   SECTION("one head") { example<TestType>(1, 16, false).check(be); }
 }
 

@@ -1,6 +1,11 @@
 #pragma once
 
+#include <algorithm>  // std::none_of
+#include <cmath>      // std::isnan
+#include <utility>    // std::move
+
 #include <solens/backend/concept.hpp>
+#include <solens/core/host_tensor.hpp>
 
 namespace solens {
 
@@ -41,6 +46,18 @@ void subtract_mean(const B& be, const_view_of<B> mean, view_of<B> x) {
   be.axpby(-1, mean.select(1, 0).repeated(m).permuted({1, 0, 2}), 1, x);
 }
 
+/// Cholesky factors of gram [n, k, k] into l; whether all are good. Directions of less than full
+/// rank have Gram matrices that rounding can make indefinite.
+template <tensor_backend B>
+bool factorise(const B& be, const_view_of<B> gram, view_of<B> l) {
+  be.cholesky(gram, l);
+  auto norms = be.allocate({l.extent(0), l.extent(1)});
+  be.row_norms(const_view_of<B>(l), norms.view());
+  host_tensor<typename B::scalar> host(norms.view().extents());
+  be.download(const_view_of<B>(norms.view()), host.view());
+  return std::none_of(host.begin(), host.end(), [](auto norm) { return std::isnan(norm); });
+}
+
 }  // namespace detail
 
 /// Centers coefficients and measures the centered effects.
@@ -49,8 +66,9 @@ void subtract_mean(const B& be, const_view_of<B> mean, view_of<B> x) {
 /// @param directions    [n_writers, n_heads, d_joint]
 /// @param gram          [n_writers, n_heads, n_heads]: directions times their transposes
 /// @param shared        [n_images, d_joint]: added to the effect of every writer; empty for none
-/// @note costs about 2 n_heads^2 flops a writer and image; n_heads d_joint where the frame is the
-///       joint space itself (a shared vector, or as many heads as dimensions)
+/// @note costs about 2 n_heads^2 flops a writer and image; 2 n_heads d_joint where the frame is the
+///       joint space itself: with a shared vector, with as many heads as dimensions, or where a
+///       Gram matrix has no Cholesky factor
 /// Source: arXiv 2406.04341, section 3.3 (effects about their mean over the data set).
 template <tensor_backend B>
 centered_effects<B> center_effects(const B& be, typename B::tensor coefficients,
@@ -69,14 +87,13 @@ centered_effects<B> center_effects(const B& be, typename B::tensor coefficients,
   const auto mean_effect = result.mean_effect.view().reshaped({n, 1, e});
   be.batched_gemm(1, const_view_of<B>(mean.view()), directions, 0, mean_effect);
 
-  const bool joint_frame = !shared.empty() || k >= e;
-  result.rows = be.allocate({n, m, joint_frame ? e : k});
-  if (joint_frame) {
-    be.batched_gemm(1, const_view_of<B>(x), directions, 0, result.rows.view());
-  } else {
-    auto factor = be.allocate({n, k, k});
-    be.cholesky(gram, factor.view());
+  auto factor = be.allocate({n, k, k});
+  if (shared.empty() && k < e && detail::factorise(be, gram, factor.view())) {
+    result.rows = be.allocate({n, m, k});
     be.batched_gemm(1, const_view_of<B>(x), const_view_of<B>(factor.view()), 0, result.rows.view());
+  } else {
+    result.rows = be.allocate({n, m, e});
+    be.batched_gemm(1, const_view_of<B>(x), directions, 0, result.rows.view());
   }
   if (!shared.empty()) {
     result.shared = be.allocate({m, e});
