@@ -1,8 +1,6 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
-#include <optional>
-#include <sstream>
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/findings/analysis.hpp>
@@ -129,6 +127,12 @@ template <tensor_backend B>
 void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B>& findings,
              image_input& input, const run_folder& folder, progress_state& state) {
   const std::vector<index_t> skipped_before = state.skipped;
+  const auto note = [&] {
+    state.done = input.done();
+    state.batches = findings.batches();
+    state.skipped = skipped_before;
+    for (const skipped_image& s : input.skipped()) state.skipped.push_back(s.position);
+  };
   const auto save = [&] {
     findings.sync();
     state.save(folder);
@@ -139,10 +143,7 @@ void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B
       std::vector<std::string> names;
       for (index_t position : batch.positions) names.push_back(input.name(position));
       findings.add(be, run(batch.pixels), names);
-      state.done = input.done();
-      state.batches = findings.batches();
-      state.skipped = skipped_before;
-      for (const skipped_image& s : input.skipped()) state.skipped.push_back(s.position);
+      note();
       if (since_saved.seconds() < call.save_every) return;
       save();
       since_saved = {};
@@ -155,9 +156,7 @@ void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B
     }
     throw;
   }
-  state.done = input.size();
-  state.skipped = skipped_before;
-  for (const skipped_image& s : input.skipped()) state.skipped.push_back(s.position);
+  note();  // images skipped after the last batch
   save();
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::find, std::max, std::min
+#include <algorithm>  // std::max, std::min
 #include <cmath>
 #include <limits>
 #include <string>

@@ -18,6 +18,9 @@ template <tensor_backend B>
 class effect_norms {
  public:
   /// @param map  kept by reference, so it must outlive this
+  /// @note norms are NaN for a writer whose directions are of lower rank than their number, where
+  ///       rounding leaves their Gram matrix without a Cholesky factor; `center_effects` is not
+  ///       bound to that
   /// @note keeps n_writers * n_sources^2 numbers; costs 2 * n_sources^2 * d_joint flops a writer
   effect_norms(const B& be, second_order_map<B>& map)
       : map_(&map),
