@@ -73,6 +73,7 @@ void run_folder::write_layer(index_t layer, const layer_findings<float>& found) 
                     {{"direction", view(d.direction)},
                      {"explained_variance", view(d.explained_variance)},
                      {"explained_variance_all", view(d.explained_variance_all)},
+                     {"mean_coefficients", view(found.mean_coefficients)},
                      {"mean_effect", view(found.mean_effect)},
                      {"n_significant", view(s.n_significant)},
                      {"norm_quantiles", view(s.norm_quantiles)},

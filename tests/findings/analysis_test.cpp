@@ -70,6 +70,17 @@ struct made_up {
     }
   }
 
+  /// [images, sources, writers]
+  host_tensor<scalar> coefficients(const B& be, index_t layer) const {
+    head_maps<B> maps(be, weights, convention::centered);
+    second_order_map<B> map(be, maps, weights, layer);
+    attention_routes<B> routes;
+    routes.update(be, activations, layer + 1);
+    host_tensor<scalar> s({images, map.n_sources(), writers});
+    map.coefficients(be, routes, activations.blocks[static_cast<std::size_t>(layer)].writers, s);
+    return s;
+  }
+
   /// [images, writers, d_joint], all in memory.
   host_tensor<scalar> effects(const B& be, index_t layer, convention how) const {
     head_maps<B> maps(be, weights, how);
@@ -84,6 +95,20 @@ struct made_up {
     return out;
   }
 };
+
+/// The mean over the images of s [images, sources, writers]: [writers, sources].
+template <class T>
+host_tensor<T> mean_of(const host_tensor<T>& s) {
+  host_tensor<T> mean({s.extent(2), s.extent(1)});
+  for (index_t k = 0; k < s.extent(1); ++k) {
+    for (index_t w = 0; w < s.extent(2); ++w) {
+      double sum = 0;
+      for (index_t i = 0; i < s.extent(0); ++i) sum += static_cast<double>(s(i, k, w));
+      mean(w, k) = static_cast<T>(sum / static_cast<double>(s.extent(0)));
+    }
+  }
+  return mean;
+}
 
 template <class T>
 bool same(const layer_findings<T>& a, const layer_findings<T>& b) {
@@ -118,6 +143,9 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   for (index_t layer : {index_t{0}, index_t{2}}) {
     const auto found = a.finish(be, layer);
     const auto effects = model.effects(be, layer, how);
+    const auto mean_s = mean_of(model.coefficients(be, layer));
+    CHECK(test::relative_difference<scalar, scalar>(found.mean_coefficients.view(), mean_s.view()) <
+          test::bound<scalar>(1e-12, 2e-6));
     for (index_t w = 0; w < made_up<B>::writers; ++w) {
       CAPTURE(layer, w, static_cast<int>(how), batch);
       host_tensor<double> of_writer({made_up<B>::images, made_up<B>::d_joint});

@@ -36,7 +36,8 @@ struct analysis_options {
 /// What is found about every writer of one layer.
 template <class T>
 struct layer_findings {
-  host_tensor<T> mean_effect;  ///< [n_writers, d_joint]
+  host_tensor<T> mean_effect;        ///< [n_writers, d_joint]
+  host_tensor<T> mean_coefficients;  ///< [n_writers, later heads]: the mean of s
   selectivity_of_writers<T> selectivity;
   direction_of_writers<T> direction;
 };
@@ -135,7 +136,7 @@ class analysis {
       of.rest->read(0, rest);
       be.upload(host_view<const scalar>(rest.view()[0]), shared.view());
     }
-    layer_findings<scalar> result = empty_findings(n, e);
+    layer_findings<scalar> result = empty_findings(of.map);
     for (index_t begin = 0; begin < n; begin += block) {
       const index_t end = std::min(n, begin + block), count = end - begin, k = of.map.n_sources();
       auto directions = be.allocate({count, k, e});
@@ -149,6 +150,8 @@ class analysis {
       const auto selective = selectivity(be, const_view_of<B>(effects.norms.view()), options_.top);
       const auto direction = principal_direction(be, effects, d, selective.top_images.view());
       be.download(effects.mean_effect.view(), result.mean_effect.view().slice(0, begin, end));
+      be.download(effects.mean_coefficients.view(),
+                  result.mean_coefficients.view().slice(0, begin, end));
       paste(selective, result.selectivity, begin);
       paste(direction, result.direction, begin);
       if (progress) progress(end);
@@ -246,11 +249,12 @@ class analysis {
     return std::clamp<index_t>(static_cast<index_t>((options_.memory - fixed) / one), 1, 256);
   }
 
-  layer_findings<scalar> empty_findings(index_t n, index_t e) const {
-    const index_t top = options_.top;
+  layer_findings<scalar> empty_findings(const second_order_map<B>& map) const {
+    const index_t n = map.n_writers(), e = map.d_joint(), top = options_.top;
     const auto q = static_cast<index_t>(norm_probabilities.size());
     return {
         host_tensor<scalar>({n, e}),
+        host_tensor<scalar>({n, map.n_sources()}),
         {host_tensor<index_t>({n, top}), host_tensor<scalar>({n, top}), host_tensor<scalar>({n}),
          host_tensor<index_t>({n}), host_tensor<scalar>({n}), host_tensor<scalar>({n, q})},
         {host_tensor<scalar>({n, e}), host_tensor<scalar>({n}), host_tensor<scalar>({n})}};

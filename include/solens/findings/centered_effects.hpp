@@ -21,9 +21,10 @@ struct centered_effects {
   tensor coefficients;  ///< [n_writers, n_images, n_heads]: s - mean(s)
   tensor
       rows;  ///< [n_writers, n_images, d_frame]: the effects - their mean, in an orthonormal frame
-  tensor mean_effect;  ///< [n_writers, d_joint]
-  tensor norms;        ///< [n_writers, n_images]: of the centered effects
-  tensor shared;       ///< [n_images, d_joint]: the shared vector - its mean; empty without one
+  tensor mean_effect;        ///< [n_writers, d_joint]
+  tensor mean_coefficients;  ///< [n_writers, n_heads]
+  tensor norms;              ///< [n_writers, n_images]: of the centered effects
+  tensor shared;  ///< [n_images, d_joint]: the shared vector - its mean; empty without one
 };
 
 namespace detail {
@@ -79,13 +80,14 @@ centered_effects<B> center_effects(const B& be, typename B::tensor coefficients,
   if (m == 0) throw shape_error("center_effects", "one image or more", "none");
 
   centered_effects<B> result;
-  auto mean = be.allocate({n, 1, k});
-  detail::mean_over_images(be, const_view_of<B>(x), mean.view());
-  detail::subtract_mean(be, const_view_of<B>(mean.view()), x);
+  result.mean_coefficients = be.allocate({n, k});
+  const auto mean = result.mean_coefficients.view().reshaped({n, 1, k});
+  detail::mean_over_images(be, const_view_of<B>(x), mean);
+  detail::subtract_mean(be, const_view_of<B>(mean), x);
 
   result.mean_effect = be.allocate({n, e});
   const auto mean_effect = result.mean_effect.view().reshaped({n, 1, e});
-  be.batched_gemm(1, const_view_of<B>(mean.view()), directions, 0, mean_effect);
+  be.batched_gemm(1, const_view_of<B>(mean), directions, 0, mean_effect);
 
   auto factor = be.allocate({n, k, k});
   if (shared.empty() && k < e && detail::factorise(be, gram, factor.view())) {
