@@ -134,10 +134,13 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   const index_t batch = GENERATE(index_t{1}, index_t{8}, index_t{31});
   const index_t top = 6;
   test::temporary_folder folder;
-  // a budget of a few writers, so that blocks are seen
+  // a budget of a few writers, so that blocks are seen, beside what does not go by writers
+  constexpr index_t images = made_up<B>::images;
+  const auto n_batches = static_cast<std::size_t>((images + batch - 1) / batch);
+  const std::size_t memory = 30000 + (4 << 20) + 4 * page_size * n_batches;
   analysis<B> a(
       be, model.weights,
-      {.layers = {0, 2}, .top = top, .how = how, .scratch = folder.path(), .memory = 30000});
+      {.layers = {0, 2}, .top = top, .how = how, .scratch = folder.path(), .memory = memory});
   model.add(be, a, 0, made_up<B>::images, batch);
   CHECK(a.n_images() == made_up<B>::images);
   for (index_t layer : {index_t{0}, index_t{2}}) {

@@ -7,7 +7,7 @@
 #include <utility>  // std::as_const
 
 #if defined(SOLENS_HAS_BLAS)
-#include <Eigen/src/misc/blas.h>  // sgemm_, dgemm_, as Eigen declares them when it uses a BLAS
+#include <Eigen/src/misc/blas.h>  // sgemm_, ssyrk_, strmm_ and those in double, as Eigen declares them when it uses a BLAS
 #else
 #include <Eigen/Core>
 #endif
@@ -49,24 +49,27 @@ bool readable(const host_view<T>& x) {
   return row_distance(x) > 0 || row_distance(x.transposed()) > 0;
 }
 
+#if defined(SOLENS_HAS_BLAS)
+/// An extent or stride as a BLAS counts it.
+inline int counted(index_t value) {
+  if (value > std::numeric_limits<int>::max()) {
+    throw shape_error("gemm", "extents and strides that the BLAS can count", std::to_string(value));
+  }
+  return static_cast<int>(value);
+}
+#endif
+
 /// c = alpha a b + beta c for readable a and b and a c whose rows are contiguous.
 template <class T>
 void multiply_here(T alpha, host_view<const T> a, host_view<const T> b, T beta, host_view<T> c) {
 #if defined(SOLENS_HAS_BLAS)
-  const auto count = [](index_t value) {
-    if (value > std::numeric_limits<int>::max()) {
-      throw shape_error("gemm", "extents and strides that the BLAS can count",
-                        std::to_string(value));
-    }
-    return static_cast<int>(value);
-  };
   // A BLAS counts by columns, so it is asked for the transpose: c' = b' a'.
   const auto letter = [](const auto& x) { return row_distance(x) > 0 ? 'N' : 'T'; };
   const auto distance = [&](const auto& x) {
-    return count(row_distance(x) > 0 ? row_distance(x) : row_distance(x.transposed()));
+    return counted(row_distance(x) > 0 ? row_distance(x) : row_distance(x.transposed()));
   };
   const char of_a = letter(a), of_b = letter(b);
-  const int m = count(c.extent(0)), n = count(c.extent(1)), k = count(a.extent(1));
+  const int m = counted(c.extent(0)), n = counted(c.extent(1)), k = counted(a.extent(1));
   const int lda = distance(a), ldb = distance(b), ldc = distance(c);
   if constexpr (std::is_same_v<T, float>) {
     sgemm_(&of_b, &of_a, &n, &m, &k, &alpha, b.data(), &ldb, a.data(), &lda, &beta, c.data(), &ldc);
@@ -167,6 +170,51 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
           multiply_here(alpha, x.view(), y.view().slice(1, from, to), beta, c.slice(1, from, to));
         });
   }
+}
+
+/// The lower triangle of c [n, n] = a a^T + beta c, on the calling thread.
+template <class T>
+void gram(host_view<const T> a, T beta, host_view<T> c) {
+#if defined(SOLENS_HAS_BLAS)
+  if (row_distance(c) > 0 && readable(a) && a.extent(1) > 0) {
+    // By columns, as a BLAS counts, the lower triangle is the upper one, and a its transpose.
+    const bool by_rows = row_distance(a) > 0;
+    const char upper = 'U', of_a = by_rows ? 'T' : 'N';
+    const int n = counted(c.extent(0)), k = counted(a.extent(1)), ldc = counted(row_distance(c));
+    const int lda = counted(by_rows ? row_distance(a) : row_distance(a.transposed()));
+    const T one = 1;
+    if constexpr (std::is_same_v<T, float>) {
+      ssyrk_(&upper, &of_a, &n, &k, &one, a.data(), &lda, &beta, c.data(), &ldc);
+    } else {
+      dsyrk_(&upper, &of_a, &n, &k, &one, a.data(), &lda, &beta, c.data(), &ldc);
+    }
+    return;
+  }
+#endif
+  multiply(thread_team(1), T{1}, a, a.transposed(), beta, c);
+}
+
+/// x [m, n] = x l for lower triangular l [n, n], on the calling thread; rows of x are contiguous.
+template <class T>
+void multiply_lower(host_view<const T> l, host_view<T> x) {
+#if defined(SOLENS_HAS_BLAS)
+  const readable_matrix<T> lower(l);
+  const bool by_rows = row_distance(lower.view()) > 0;
+  const char left = 'L', triangle = by_rows ? 'U' : 'L', of_l = by_rows ? 'N' : 'T', no = 'N';
+  const int n = counted(x.extent(1)), m = counted(x.extent(0)), ldx = counted(row_distance(x));
+  const int ldl =
+      counted(by_rows ? row_distance(lower.view()) : row_distance(lower.view().transposed()));
+  const T one = 1;
+  if constexpr (std::is_same_v<T, float>) {
+    strmm_(&left, &triangle, &of_l, &no, &n, &m, &one, lower.view().data(), &ldl, x.data(), &ldx);
+  } else {
+    dtrmm_(&left, &triangle, &of_l, &no, &n, &m, &one, lower.view().data(), &ldl, x.data(), &ldx);
+  }
+#else
+  host_tensor<T> copy(x.extents());
+  scale_add(host_view<const T>(x), T{0}, copy.view());
+  multiply(thread_team(1), T{1}, std::as_const(copy).view(), l, T{0}, x);
+#endif
 }
 
 }  // namespace solens::blas

@@ -21,6 +21,7 @@ enum class fused_op : unsigned {
   bias_activation = 1,  ///< add_bias, then activate, in one pass
   bias_layer_norm = 2,  ///< add_bias in place, then layer_norm of the sum, in one pass
   attention = 4,        ///< softmax(scale q k^T) v without the scores in memory
+  half_products = 8,    ///< gram and multiply_lower in half the work of a product
 };
 
 constexpr fused_op operator|(fused_op a, fused_op b) {
@@ -201,7 +202,8 @@ concept synchronize = requires(const B& be) { be.synchronize(); };
 /// - `gather(table, rows, out)`: out[..., :] = table[rows[...], :]; throws `shape_error` for a row
 ///   out of range.
 /// - `cholesky_solve(a, b)`: b [batch, n, r] := a^-1 b for symmetric positive definite
-///   a [batch, n, n]; that b is NaN where its a is not positive definite.
+///   a [batch, n, n]; that b is NaN where its a is not positive definite. Of a symmetric matrix
+///   this and the next two operations read the lower triangle.
 /// - `cholesky(a, l)`: the lower triangular l with l l^T = a for symmetric positive semidefinite
 ///   a [batch, n, n], 0 above the diagonal. A pivot that is 0 to rounding (n eps of the largest
 ///   diagonal element) becomes 0, and its column with it; a negative one becomes NaN.

@@ -11,10 +11,9 @@
 #pragma GCC diagnostic pop
 #endif
 
-#include <algorithm>  // std::partial_sort
+#include <algorithm>  // std::fill, std::max
 #include <cmath>
 #include <limits>
-#include <numeric>  // std::iota
 #include <utility>  // std::as_const
 #include <vector>
 
@@ -47,8 +46,8 @@ class eigen_backend {
   using const_view = host_view<const T>;
   using index_view = host_view<index_t>;
   using const_index_view = host_view<const index_t>;
-  static constexpr fused_op fused =
-      fused_op::bias_activation | fused_op::bias_layer_norm | fused_op::attention;
+  static constexpr fused_op fused = fused_op::bias_activation | fused_op::bias_layer_norm |
+                                    fused_op::attention | fused_op::half_products;
 
   /// @param threads  0 for as many as OpenMP gives
   /// @throws argument_error when negative
@@ -97,6 +96,28 @@ class eigen_backend {
                 [&](index_t from, index_t to) {
                   for (index_t g = from; g < to; ++g) product(thread_team(1), g);
                 });
+  }
+
+  /// The lower triangle of c = a a^T + beta c; see ops::gram.
+  void gram(const_view a, T beta, view c) const {
+    checks::product("gram", a, a.transposed(), c, 3, 3);
+    if (c.empty()) return;
+    team_.split(c.extent(0), 1, [&](index_t from, index_t to) {
+      for (index_t g = from; g < to; ++g) blas::gram(a[g], beta, c[g]);
+    });
+  }
+
+  /// out = x l for lower triangular l; see ops::multiply_lower.
+  void multiply_lower(const_view x, const_view l, view out) const {
+    checks::product("multiply_lower", x, l, out, 3, 3);
+    if (out.empty()) return;
+    if (blas::row_distance(out[0]) == 0) return batched_gemm(1, x, l, 0, out);
+    team_.split(out.extent(0), 1, [&](index_t from, index_t to) {
+      for (index_t g = from; g < to; ++g) {
+        copy_here(x[g], out[g]);
+        blas::multiply_lower(l[g], out[g]);
+      }
+    });
   }
 
   void softmax(T scale, const_view x, view y) const {
@@ -194,14 +215,7 @@ class eigen_backend {
     checks::top_k(x, values, indices);
     const index_t k = values.extent(values.rank() - 1);
     each_row(x, {}, [&](index_t r, const T* in, T*, index_t n) {
-      std::vector<index_t> order(static_cast<std::size_t>(n));
-      std::iota(order.begin(), order.end(), index_t{0});
-      std::partial_sort(order.begin(), order.begin() + k, order.end(), [in](index_t i, index_t j) {
-        const T a = in[i], b = in[j];
-        if (a > b || a < b) return a > b;
-        if (std::isnan(a) != std::isnan(b)) return std::isnan(b);
-        return i < j;
-      });
+      const std::vector<index_t> order = rows::top_k(in, n, k);
       const auto value = row_of(values, r);
       const auto index = row_of(indices, r);
       for (index_t i = 0; i < k; ++i) {
@@ -244,10 +258,8 @@ class eigen_backend {
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       tensor l(shape{n, n}), x(shape{n, columns});
       for (index_t g = from; g < to; ++g) {
-        triangular::factorise(a[g], T{-1}, l);
         copy_here(const_view(b)[g], x.view());
-        for (index_t i = 0; i < n; ++i) triangular::eliminate(l, i, 0, i, x);
-        for (index_t i = n; i-- > 0;) triangular::eliminate(l, i, i + 1, n, x);
+        triangular::solve(a[g], l, x);
         copy_here(std::as_const(x).view(), b[g]);
       }
     });
@@ -260,10 +272,7 @@ class eigen_backend {
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       tensor factor(shape{n, n});
       for (index_t g = from; g < to; ++g) {
-        T largest = 0;
-        for (index_t i = 0; i < n; ++i) largest = std::max(largest, a(g, i, i));
-        triangular::factorise(a[g], static_cast<T>(n) * std::numeric_limits<T>::epsilon() * largest,
-                              factor);
+        triangular::factorise(a[g], triangular::zero_pivot(a[g]), factor);
         copy_here(std::as_const(factor).view(), l[g]);
       }
     });
@@ -277,7 +286,7 @@ class eigen_backend {
     team_.split(a.extent(0), 1, [&](index_t from, index_t to) {
       Eigen::SelfAdjointEigenSolver<matrix> solver(n);
       for (index_t g = from; g < to; ++g) {
-        const auto of = map(a[g]);
+        const matrix of = map(a[g]).template triangularView<Eigen::Lower>();
         const bool found = of.allFinite() && solver.compute(of).info() == Eigen::Success;
         for (index_t i = 0; i < values.extent(1); ++i) {  // Eigen's are ascending
           constexpr T none = std::numeric_limits<T>::quiet_NaN();
@@ -326,8 +335,10 @@ class eigen_backend {
       leading_eigenpair<T> solver(n);
       tensor whole(shape{n, n}), vector(shape{n});
       for (index_t g = from; g < to; ++g) {
-        copy_here(a[g], whole.view());
-        if (map(a[g]).allFinite()) {
+        for (index_t i = 0; i < n; ++i) {
+          for (index_t j = 0; j <= i; ++j) whole(i, j) = whole(j, i) = a(g, i, j);
+        }
+        if (map(std::as_const(whole).view()).allFinite()) {
           values(g, 0) = solver.compute(whole.data(), vector.data());
         } else {
           values(g, 0) = std::numeric_limits<T>::quiet_NaN();

@@ -62,4 +62,33 @@ void attention(const B& be, typename B::scalar scale, const_view_of<B> q, const_
   }
 }
 
+/// The lower triangle of c = a a^T + beta c, which is all that the decompositions read of a
+/// symmetric matrix. What stands above it is open.
+///
+/// @param a     [batch, n, m]
+/// @param beta  0, and then c is not read, or 1
+/// @param c     [batch, n, n]
+template <tensor_backend B>
+void gram(const B& be, const_view_of<B> a, typename B::scalar beta, view_of<B> c) {
+  if constexpr (contains(B::fused, fused_op::half_products)) {
+    be.gram(a, beta, c);
+  } else {
+    be.batched_gemm(1, a, a.transposed(), beta, c);
+  }
+}
+
+/// out = x l for lower triangular l, whose elements above the diagonal are 0.
+///
+/// @param x    [batch, m, n]
+/// @param l    [batch, n, n]
+/// @param out  [batch, m, n]
+template <tensor_backend B>
+void multiply_lower(const B& be, const_view_of<B> x, const_view_of<B> l, view_of<B> out) {
+  if constexpr (contains(B::fused, fused_op::half_products)) {
+    be.multiply_lower(x, l, out);
+  } else {
+    be.batched_gemm(1, x, l, 0, out);
+  }
+}
+
 }  // namespace solens::ops

@@ -270,7 +270,7 @@ class reference_backend {
       host_tensor<double> m(shape{n, n}), v(shape{n, n}, 0.0);
       for (index_t i = 0; i < n; ++i) {
         v(i, i) = 1;
-        for (index_t j = 0; j < n; ++j) m(i, j) = static_cast<double>(a(g, i, j));
+        for (index_t j = 0; j <= i; ++j) m(i, j) = m(j, i) = static_cast<double>(a(g, i, j));
       }
       if (!finite(m)) {
         fill(std::numeric_limits<T>::quiet_NaN(), values[g]);

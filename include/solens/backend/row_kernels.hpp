@@ -1,11 +1,15 @@
 #pragma once
 
+#include <algorithm>  // std::partial_sort
 #include <array>
 #include <bit>  // std::bit_cast
 #include <cmath>
+#include <cstddef>  // std::size_t
 #include <cstdint>  // std::uint32_t
 #include <limits>
+#include <numeric>  // std::iota
 #include <type_traits>
+#include <vector>
 
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
@@ -208,6 +212,21 @@ index_t argmax_abs(const T* x, index_t n) {
     if (std::abs(x[p]) == largest) return p;
   }
   return 0;
+}
+
+/// Positions whose first k are those of the k largest, the largest first: of equal ones the first
+/// first, NaN last.
+template <class T>
+std::vector<index_t> top_k(const T* x, index_t n, index_t k) {
+  std::vector<index_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), index_t{0});
+  std::partial_sort(order.begin(), order.begin() + k, order.end(), [x](index_t i, index_t j) {
+    const T a = x[i], b = x[j];
+    if (a > b || a < b) return a > b;
+    if (std::isnan(a) != std::isnan(b)) return std::isnan(b);
+    return i < j;
+  });
+  return order;
 }
 
 }  // namespace solens::rows

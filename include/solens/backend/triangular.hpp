@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::fill
+#include <algorithm>  // std::fill, std::max
 #include <cmath>
 #include <limits>
 
@@ -45,6 +45,23 @@ void eliminate(const host_tensor<T>& l, index_t i, index_t from, index_t to, hos
     for (index_t c = 0; c < n; ++c) row[c] -= factor * other[c];
   }
   for (index_t c = 0; c < n; ++c) row[c] /= l(i, i);
+}
+
+/// x := a^-1 x for symmetric positive definite a; NaN where it is not. l is workspace.
+template <class T>
+void solve(const host_view<const T>& a, host_tensor<T>& l, host_tensor<T>& x) {
+  const index_t n = a.extent(0);
+  factorise(a, T{-1}, l);
+  for (index_t i = 0; i < n; ++i) eliminate(l, i, 0, i, x);
+  for (index_t i = n; i-- > 0;) eliminate(l, i, i + 1, n, x);
+}
+
+/// What rounding makes of a pivot that is 0: n epsilon of the largest diagonal element.
+template <class T>
+T zero_pivot(const host_view<const T>& a) {
+  T largest = 0;
+  for (index_t i = 0; i < a.extent(0); ++i) largest = std::max(largest, a(i, i));
+  return static_cast<T>(a.extent(0)) * std::numeric_limits<T>::epsilon() * largest;
 }
 
 }  // namespace solens::triangular

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <algorithm>  // std::clamp, std::max, std::min
-#include <cmath>      // std::isfinite
-#include <cstddef>    // std::size_t
+#include <algorithm>  // std::clamp, std::copy, std::max, std::min
+#include <array>
+#include <cmath>    // std::isfinite
+#include <cstddef>  // std::size_t
 #include <filesystem>
 #include <functional>  // std::function
 #include <memory>      // std::unique_ptr: maps hold references to the heads
@@ -13,9 +14,11 @@
 #include <vector>
 
 #include <solens/backend/concept.hpp>
+#include <solens/core/background.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/direction.hpp>
+#include <solens/findings/images_of_writers.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/lens/attention_routes.hpp>
 #include <solens/lens/head_map.hpp>
@@ -30,7 +33,8 @@ struct analysis_options {
   convention how = convention::centered;
   double coefficient = 100;            ///< the norm that a representation is scaled to
   std::filesystem::path scratch = {};  ///< a folder for the coefficients; theirs until `clear`
-  std::size_t memory = std::size_t{2} << 30;  ///< bytes that `finish` may take
+  std::size_t memory = std::size_t{2} << 30;  ///< bytes that the records on their way to the disk,
+                                              ///< and later `finish`, may take
 };
 
 /// What is found about every writer of one layer.
@@ -47,7 +51,8 @@ struct layer_findings {
 /// `add` takes the activations of each batch and keeps their coefficients of every layer on disk:
 /// n_images * n_writers * (later heads) numbers, where the effects would be n_images * n_writers
 /// * d_joint. `finish` then reads them block of writers by block of writers, so that all results
-/// are exact, as with every effect in memory, while memory stays within a budget.
+/// are exact, as with every effect in memory, while memory stays within a budget. The disk is
+/// written while the next batch is computed, and read while the block before is.
 ///
 /// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
 /// coefficients in the scratch folder.
@@ -66,18 +71,20 @@ class analysis {
            const std::vector<index_t>& batches = {})
       : options_(std::move(options)),
         heads_(std::make_unique<head_maps<B>>(be, weights, options_.how)),
-        routes_(options_.coefficient) {
+        routes_(options_.coefficient),
+        writer_(
+            std::make_unique<record_writer>(std::min(options_.memory, std::size_t{512} << 20))) {
     if (options_.layers.empty()) throw argument_error("analysis", "one layer or more", "none");
     for (index_t layer : options_.layers) {
       auto& of = layers_.emplace_back(
           layer_state{second_order_map<B>(be, *heads_, weights, layer), {}, {}});
       const std::string name = "layer-" + std::to_string(layer);
       of.coefficients = std::make_unique<coefficient_store<scalar>>(
-          options_.scratch / (name + ".coefficients"), of.map.n_writers(), of.map.n_sources(),
-          batches);
+          *writer_, options_.scratch / (name + ".coefficients"), of.map.n_writers(),
+          of.map.n_sources(), batches);
       if (options_.how == convention::reference) {
-        of.rest = std::make_unique<coefficient_store<scalar>>(options_.scratch / (name + ".rest"),
-                                                              1, of.map.d_joint(), batches);
+        of.rest = std::make_unique<coefficient_store<scalar>>(
+            *writer_, options_.scratch / (name + ".rest"), 1, of.map.d_joint(), batches);
       }
     }
     first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
@@ -92,8 +99,9 @@ class analysis {
   ///                     blocks; ln_post_scale and representation; the means too in the reference
   ///                     convention
   /// @param names        of the images, for messages; may be empty
-  /// @throws format_error naming the image and layer where something is NaN or infinite, and
-  ///         io_error when the disk is full; what was added before is kept
+  /// @throws format_error naming the image and layer where something is NaN or infinite: what was
+  ///         added before is kept, and the batch may come again. io_error, here or in `sync`, when
+  ///         the disk is full: what was synchronised before is kept
   template <lens_activations_for<B> A>
   void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
     routes_.update(be, activations, first_block_);
@@ -101,14 +109,15 @@ class analysis {
     for (auto& of : layers_) {
       const auto layer = static_cast<std::size_t>(of.map.layer());
       const auto writers = activation_views<B>(activations.blocks[layer]).writers;
-      auto s = buffer_.get(be, {of.map.n_writers(), n, of.map.n_sources()});
-      of.map.coefficients(be, routes_, writers, s.permuted({1, 2, 0}));
-      refuse_not_finite(be, s, of.map.layer(), before, names);
-      keep(be, s, *of.coefficients, before);
+      of.coefficients->cut(before);
+      keep(be, *of.coefficients, n, [&](view_of<B> s) {
+        of.map.coefficients(be, routes_, writers, s.permuted({1, 2, 0}));
+        refuse_not_finite(be, s, of.map.layer(), before, names);
+      });
       if (of.rest) {
-        auto rest = buffer_.get(be, {1, n, of.map.d_joint()});
-        of.map.rest(be, routes_, activations, rest[0]);
-        keep(be, rest, *of.rest, before);
+        of.rest->cut(before);
+        keep(be, *of.rest, n,
+             [&](view_of<B> rest) { of.map.rest(be, routes_, activations, rest[0]); });
       }
     }
   }
@@ -128,32 +137,34 @@ class analysis {
   layer_findings<scalar> finish(const B& be, index_t layer,
                                 const std::function<void(index_t)>& progress = {}) {
     auto& of = state_of(layer);
-    const index_t n = of.map.n_writers(), e = of.map.d_joint(), m = n_images();
-    const index_t block = block_size(of);
-    host_tensor<scalar> rest = of.rest ? host_tensor<scalar>({1, m, e}) : host_tensor<scalar>{};
-    typename B::tensor shared = be.allocate(of.rest ? shape{m, e} : shape{0, 0});
-    if (of.rest) {
-      of.rest->read(0, rest);
-      be.upload(host_view<const scalar>(rest.view()[0]), shared.view());
-    }
+    const index_t n = of.map.n_writers(), k = of.map.n_sources(), e = of.map.d_joint();
+    const index_t size = block_size(of);
+    sync();
     layer_findings<scalar> result = empty_findings(of.map);
-    for (index_t begin = 0; begin < n; begin += block) {
-      const index_t end = std::min(n, begin + block), count = end - begin, k = of.map.n_sources();
-      auto directions = be.allocate({count, k, e});
-      auto gram = be.allocate({count, k, k});
-      of.map.directions(be, begin, end, directions.view());
-      const const_view_of<B> d = directions.view();
-      be.batched_gemm(1, d, d.transposed(), 0, gram.view());
-      const auto effects =
-          center_effects(be, read_block(be, of, begin, count), d, const_view_of<B>(gram.view()),
-                         of.rest ? const_view_of<B>(shared.view()) : const_view_of<B>{});
-      const auto selective = selectivity(be, const_view_of<B>(effects.norms.view()), options_.top);
-      const auto direction = principal_direction(be, effects, d, selective.top_images.view());
-      be.download(effects.mean_effect.view(), result.mean_effect.view().slice(0, begin, end));
-      be.download(effects.mean_coefficients.view(),
-                  result.mean_coefficients.view().slice(0, begin, end));
-      paste(selective, result.selectivity, begin);
-      paste(direction, result.direction, begin);
+    images_of_writers<scalar> shared;
+    if (of.rest) {
+      shared.read(*of.rest, 0, 1);
+      shared.measure();
+    }
+    std::array<images_of_writers<scalar>, 2> blocks;
+    background reader;
+    const auto fetch = [&](index_t begin) {
+      if (begin >= n) return;
+      auto& images = blocks[static_cast<std::size_t>(begin / size % 2)];
+      reader.post([&of, &images, begin, end = std::min(n, begin + size)] {
+        images.read(*of.coefficients, begin, end);
+      });
+    };
+    fetch(0);
+    for (index_t begin = 0; begin < n; begin += size) {
+      const index_t end = std::min(n, begin + size);
+      const view_of<B> directions = directions_.get(be, {end - begin, k, e});
+      of.map.directions(be, begin, end, directions);
+      reader.wait();
+      fetch(end);
+      auto& images = blocks[static_cast<std::size_t>(begin / size % 2)];
+      images.measure();
+      find(be, images, shared, directions, begin, result);
       if (progress) progress(end);
     }
     return result;
@@ -168,6 +179,9 @@ class analysis {
   }
 
  private:
+  /// Coefficients that a processor's cache holds while they are worked on.
+  static constexpr std::size_t cached_bytes = std::size_t{2} << 20;
+
   struct layer_state {
     second_order_map<B> map;
     std::unique_ptr<coefficient_store<scalar>> coefficients;
@@ -203,50 +217,100 @@ class analysis {
     }
   }
 
-  /// Appends to a store. After an error in a later layer the batch may come again, and is then
-  /// already in the stores of the earlier ones.
-  void keep(const B& be, view_of<B> record, coefficient_store<scalar>& store, index_t before) {
-    store.cut(before);
+  /// Appends what `fill` puts into a record of `n` images.
+  template <class F>
+  void keep(const B& be, coefficient_store<scalar>& store, index_t n, F&& fill) {
+    const host_view<scalar> record = store.next(n);
     if constexpr (std::is_same_v<typename B::space, host_space>) {
-      store.append(record);
+      fill(record);
     } else {
-      host_tensor<scalar> host(record.extents());
-      be.download(const_view_of<B>(record), host);
-      store.append(host);
+      const auto here = buffer_.get(be, record.extents());
+      fill(here);
+      be.download(const_view_of<B>(here), record);
+    }
+    store.append();
+  }
+
+  /// The findings of a block of writers, from `begin` on.
+  /// @param shared  the reference convention's shared part; nothing in the other
+  void find(const B& be, const images_of_writers<scalar>& images,
+            const images_of_writers<scalar>& shared, const_view_of<B> directions, index_t begin,
+            layer_findings<scalar>& result) {
+    const index_t n = directions.extent(0), k = directions.extent(1), e = directions.extent(2);
+    const index_t m = n_images(), end = begin + n;
+    effects_.begin(be, directions, m, !shared.empty());
+    // A part of the images: few enough for the processors' caches.
+    constexpr auto cached = static_cast<index_t>(cached_bytes / sizeof(scalar));
+    const index_t most = std::min(m, std::max<index_t>(16, cached / (n * k)));
+    for (index_t first = 0; first < m; first += most) {
+      const index_t last = std::min(m, first + most), count = last - first;
+      const auto s = on_backend(be, coefficients_, {n, count, k},
+                                [&](host_view<scalar> out) { images.centered(first, last, out); });
+      const auto rest = shared.empty()
+                            ? const_view_of<B>{}
+                            : on_backend(be, shared_, {1, count, e}, [&](host_view<scalar> out) {
+                                shared.centered(first, last, out);
+                              })[0];
+      effects_.add(be, s, rest);
+    }
+    const auto selective = selectivity(be, effects_.norms(), options_.top);
+    const auto chosen = selective.top_images.view();
+    const auto s = on_backend(be, coefficients_, {n, options_.top, k},
+                              [&](host_view<scalar> out) { images.centered(chosen, out); });
+    const auto rest =
+        shared.empty() ? const_view_of<B>{}
+                       : on_backend(be, shared_, {n, options_.top, e},
+                                    [&](host_view<scalar> out) { shared.centered(chosen, out); });
+    paste(selective, result.selectivity, begin);
+    paste(principal_direction(be, effects_, s, rest), result.direction, begin);
+
+    const auto mean_s = result.mean_coefficients.view().slice(0, begin, end);
+    std::copy(images.mean().begin(), images.mean().end(), mean_s.data());
+    auto mean = be.allocate({n, 1, k}), effect = be.allocate({n, 1, e});
+    be.upload(images.mean().view(), mean.view().select(1, 0));
+    be.batched_gemm(1, const_view_of<B>(mean.view()), directions, 0, effect.view());
+    const auto mean_effect = result.mean_effect.view().slice(0, begin, end);
+    be.download(const_view_of<B>(effect.view()).select(1, 0), mean_effect);
+    for (index_t w = 0; w < n && !shared.empty(); ++w) {
+      for (index_t j = 0; j < e; ++j) mean_effect(w, j) += shared.mean()(0, j);
     }
   }
 
-  static typename B::tensor read_block(const B& be, const layer_state& of, index_t begin,
-                                       index_t count) {
-    auto x = be.allocate({count, of.coefficients->n_images(), of.map.n_sources()});
+  /// What `fill` puts into host memory, in the backend's memory; until the next call with the same
+  /// scratch.
+  template <class F>
+  const_view_of<B> on_backend(const B& be, scratch<B>& memory, const shape& extents, F&& fill) {
+    const view_of<B> out = memory.get(be, extents);
     if constexpr (std::is_same_v<typename B::space, host_space>) {
-      of.coefficients->read(begin, x.view());
+      fill(out);
     } else {
-      host_tensor<scalar> host(x.view().extents());
-      of.coefficients->read(begin, host);
-      be.upload(host_view<const scalar>(host), x.view());
+      host_tensor<scalar> host(extents);
+      fill(host.view());
+      be.upload(host_view<const scalar>(host.view()), out);
     }
-    return x;
+    return out;
   }
 
-  /// As many writers as the budget holds, and no more than it takes to keep the backend busy.
+  /// As many writers as the budget holds, and no more than it takes to keep backend and disk busy.
   index_t block_size(const layer_state& of) const {
     const auto m = static_cast<std::size_t>(n_images());
     const auto k = static_cast<std::size_t>(of.map.n_sources());
     const auto e = static_cast<std::size_t>(of.map.d_joint());
     const auto top = static_cast<std::size_t>(options_.top);
     const std::size_t frame = of.rest || k >= e ? e : k;
-    const std::size_t moments = std::min(m, frame), top_moments = std::min(top, frame);
     const std::size_t one =
-        sizeof(scalar) * (m * (k + frame + 4) + k * e + 2 * k * k + moments * moments +
-                          top_moments * top_moments + top * (frame + k + e));
-    const std::size_t fixed = of.rest ? 2 * sizeof(scalar) * m * e : 0;
+        sizeof(scalar) * (2 * m * k + 4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
+                          top * top + 3 * top * (frame + k + (of.rest ? e : 0)));
+    const std::size_t fixed = 2 * cached_bytes + (of.rest ? sizeof(scalar) * m * e : 0) +
+                              4 * page_size * of.coefficients->batches().size();
     if (options_.memory < fixed + one) {
       throw argument_error("analysis",
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
                            std::to_string(options_.memory), "memory");
     }
-    return std::clamp<index_t>(static_cast<index_t>((options_.memory - fixed) / one), 1, 256);
+    constexpr std::size_t enough = std::size_t{64} << 20;
+    return static_cast<index_t>(std::clamp<std::size_t>(
+        std::min((options_.memory - fixed) / one, enough / (sizeof(scalar) * m * k)), 1, 256));
   }
 
   layer_findings<scalar> empty_findings(const second_order_map<B>& map) const {
@@ -284,9 +348,11 @@ class analysis {
   analysis_options options_;
   std::unique_ptr<head_maps<B>> heads_;
   attention_routes<B> routes_;
+  std::unique_ptr<record_writer> writer_;  ///< outlives the stores
   std::vector<layer_state> layers_;
   index_t first_block_ = 0;
-  scratch<B> buffer_, norms_;
+  centered_effects<B> effects_;
+  scratch<B> buffer_, norms_, directions_, coefficients_, shared_;
 };
 
 }  // namespace solens

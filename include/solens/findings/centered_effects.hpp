@@ -5,7 +5,9 @@
 #include <utility>    // std::move
 
 #include <solens/backend/concept.hpp>
+#include <solens/backend/ops.hpp>
 #include <solens/core/host_tensor.hpp>
+#include <solens/lens/scratch.hpp>
 
 namespace solens {
 
@@ -15,102 +17,86 @@ namespace solens {
 /// the reference convention, a vector that all writers share). Distances and angles between
 /// effects are those of the rows L^T s, where L L^T = D D^T: as many columns as the writer has
 /// later heads instead of the width of the joint space.
-template <tensor_backend B>
-struct centered_effects {
-  using tensor = typename B::tensor;
-  tensor coefficients;  ///< [n_writers, n_images, n_heads]: s - mean(s)
-  tensor
-      rows;  ///< [n_writers, n_images, d_frame]: the effects - their mean, in an orthonormal frame
-  tensor mean_effect;        ///< [n_writers, d_joint]
-  tensor mean_coefficients;  ///< [n_writers, n_heads]
-  tensor norms;              ///< [n_writers, n_images]: of the centered effects
-  tensor shared;  ///< [n_images, d_joint]: the shared vector - its mean; empty without one
-};
-
-namespace detail {
-
-/// mean over axis 1 of x [n, m, c] into out [n, 1, c].
-template <tensor_backend B>
-void mean_over_images(const B& be, const_view_of<B> x, view_of<B> out) {
-  using scalar = typename B::scalar;
-  const index_t m = x.extent(1);
-  auto ones = be.allocate({1, m});
-  be.fill(1, ones.view());
-  be.batched_gemm(scalar{1} / static_cast<scalar>(m),
-                  const_view_of<B>(ones.view()).repeated(x.extent(0)), x, 0, out);
-}
-
-/// x [n, m, c] -= mean [n, 1, c], repeated over the images.
-template <tensor_backend B>
-void subtract_mean(const B& be, const_view_of<B> mean, view_of<B> x) {
-  const index_t m = x.extent(1);
-  be.axpby(-1, mean.select(1, 0).repeated(m).permuted({1, 0, 2}), 1, x);
-}
-
-/// Cholesky factors of gram [n, k, k] into l; whether all are good. Directions of less than full
-/// rank have Gram matrices that rounding can make indefinite.
-template <tensor_backend B>
-bool factorise(const B& be, const_view_of<B> gram, view_of<B> l) {
-  be.cholesky(gram, l);
-  auto norms = be.allocate({l.extent(0), l.extent(1)});
-  be.row_norms(const_view_of<B>(l), norms.view());
-  host_tensor<typename B::scalar> host(norms.view().extents());
-  be.download(const_view_of<B>(norms.view()), host.view());
-  return std::none_of(host.begin(), host.end(), [](auto norm) { return std::isnan(norm); });
-}
-
-}  // namespace detail
-
-/// Centers coefficients and measures the centered effects.
 ///
-/// @param coefficients  [n_writers, n_images, n_heads], at least one image; taken over
-/// @param directions    [n_writers, n_heads, d_joint]
-/// @param gram          [n_writers, n_heads, n_heads]: directions times their transposes
-/// @param shared        [n_images, d_joint]: added to the effect of every writer; empty for none
-/// @note costs about 2 n_heads^2 flops a writer and image; 2 n_heads d_joint where the frame is the
-///       joint space itself: with a shared vector, with as many heads as dimensions, or where a
-///       Gram matrix has no Cholesky factor
+/// The images come in parts, small enough for a processor's cache; what is kept of them is their
+/// norms and second moments. Memory is kept from block to block, and views hold until the next.
 /// Source: arXiv 2406.04341, section 3.3 (effects about their mean over the data set).
 template <tensor_backend B>
-centered_effects<B> center_effects(const B& be, typename B::tensor coefficients,
-                                   const_view_of<B> directions, const_view_of<B> gram,
-                                   const_view_of<B> shared) {
-  const auto x = coefficients.view();
-  const index_t n = x.extent(0), m = x.extent(1), k = x.extent(2), e = directions.extent(2);
-  if (m == 0) throw shape_error("center_effects", "one image or more", "none");
+class centered_effects {
+ public:
+  using scalar = typename B::scalar;
 
-  centered_effects<B> result;
-  result.mean_coefficients = be.allocate({n, k});
-  const auto mean = result.mean_coefficients.view().reshaped({n, 1, k});
-  detail::mean_over_images(be, const_view_of<B>(x), mean);
-  detail::subtract_mean(be, const_view_of<B>(mean), x);
-
-  result.mean_effect = be.allocate({n, e});
-  const auto mean_effect = result.mean_effect.view().reshaped({n, 1, e});
-  be.batched_gemm(1, const_view_of<B>(mean), directions, 0, mean_effect);
-
-  auto factor = be.allocate({n, k, k});
-  if (shared.empty() && k < e && detail::factorise(be, gram, factor.view())) {
-    result.rows = be.allocate({n, m, k});
-    be.batched_gemm(1, const_view_of<B>(x), const_view_of<B>(factor.view()), 0, result.rows.view());
-  } else {
-    result.rows = be.allocate({n, m, e});
-    be.batched_gemm(1, const_view_of<B>(x), directions, 0, result.rows.view());
+  /// Begins a block of writers.
+  /// @param directions  [n_writers, n_heads, d_joint]; must outlive the block
+  /// @param n_images    that will be added in all
+  /// @param shared      whether every effect holds a vector that all writers share
+  /// @note the frame is the joint space itself, which costs more, with a shared vector, with as
+  ///       many heads as dimensions, or where a Gram matrix has no Cholesky factor
+  void begin(const B& be, const_view_of<B> directions, index_t n_images, bool shared) {
+    const index_t n = directions.extent(0), k = directions.extent(1), e = directions.extent(2);
+    directions_ = directions;
+    factor_ = {};
+    if (!shared && k < e) {
+      const view_of<B> gram = gram_memory_.get(be, {n, k, k});
+      const view_of<B> factor = factor_memory_.get(be, {n, k, k});
+      ops::gram<B>(be, directions, 0, gram);
+      if (factorise(be, gram, factor)) factor_ = factor;
+    }
+    const index_t c = factor_.empty() ? e : k;
+    norms_ = norms_memory_.get(be, {n, n_images});
+    moments_ = moments_memory_.get(be, {n, c, c});
+    done_ = 0;
   }
-  if (!shared.empty()) {
-    result.shared = be.allocate({m, e});
-    const auto centered = result.shared.view().reshaped({1, m, e});
-    auto shared_mean = be.allocate({1, 1, e});
-    be.copy(shared, result.shared.view());
-    detail::mean_over_images(be, const_view_of<B>(centered), shared_mean.view());
-    detail::subtract_mean(be, const_view_of<B>(shared_mean.view()), centered);
-    be.axpby(1, const_view_of<B>(shared_mean.view()).select(0, 0).repeated(n), 1, mean_effect);
-    be.axpby(1, const_view_of<B>(result.shared.view()).repeated(n), 1, result.rows.view());
+
+  /// Takes in the next images.
+  /// @param coefficients  [n_writers, n, n_heads], less their mean over all images
+  /// @param shared        [n, d_joint], less its mean; empty without one
+  /// @note costs 2 n_heads^2 flops a writer and image, with the backend's half products
+  void add(const B& be, const_view_of<B> coefficients, const_view_of<B> shared) {
+    const index_t n = coefficients.extent(1);
+    const const_view_of<B> part = rows(be, coefficients, shared);
+    be.row_norms(part, norms_.slice(1, done_, done_ + n));
+    ops::gram<B>(be, part.transposed(), done_ == 0 ? 0 : 1, moments_);
+    done_ += n;
   }
-  result.norms = be.allocate({n, m});
-  be.row_norms(const_view_of<B>(result.rows.view()), result.norms.view());
-  result.coefficients = std::move(coefficients);
-  return result;
-}
+
+  /// Centered effects of images in an orthonormal frame, until the next call.
+  /// @param coefficients, shared  as for `add`, but shared [n_writers, n, d_joint] where it is not
+  ///                              the same for all writers
+  /// @returns [n_writers, n, d_frame]
+  const_view_of<B> rows(const B& be, const_view_of<B> coefficients, const_view_of<B> shared) {
+    const index_t n = coefficients.extent(0), m = coefficients.extent(1);
+    const view_of<B> out = rows_memory_.get(be, {n, m, moments_.extent(1)});
+    if (factor_.empty()) {
+      be.batched_gemm(1, coefficients, directions_, 0, out);
+    } else {
+      ops::multiply_lower<B>(be, coefficients, factor_, out);
+    }
+    if (!shared.empty()) be.axpby(1, shared.rank() == 2 ? shared.repeated(n) : shared, 1, out);
+    return out;
+  }
+
+  const_view_of<B> directions() const { return directions_; }  ///< [n_writers, n_heads, d_joint]
+  const_view_of<B> norms() const { return norms_; }  ///< [n_writers, n_images], of the effects
+  /// [n_writers, d_frame, d_frame]: sum of rows^T rows over the images, the lower triangle
+  const_view_of<B> moments() const { return moments_; }
+
+ private:
+  /// Whether all matrices have a factor: directions of less than full rank have Gram matrices that
+  /// rounding can make indefinite.
+  static bool factorise(const B& be, const_view_of<B> gram, view_of<B> factor) {
+    be.cholesky(gram, factor);
+    auto norms = be.allocate({factor.extent(0), factor.extent(1)});
+    be.row_norms(const_view_of<B>(factor), norms.view());
+    host_tensor<scalar> host(norms.view().extents());
+    be.download(const_view_of<B>(norms.view()), host.view());
+    return std::none_of(host.begin(), host.end(), [](scalar norm) { return std::isnan(norm); });
+  }
+
+  const_view_of<B> directions_, factor_;
+  view_of<B> norms_, moments_;
+  index_t done_ = 0;
+  scratch<B> gram_memory_, factor_memory_, rows_memory_, norms_memory_, moments_memory_;
+};
 
 }  // namespace solens

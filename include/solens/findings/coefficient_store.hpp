@@ -1,94 +1,138 @@
 #pragma once
 
-#include <algorithm>  // std::min
-#include <cerrno>
-#include <cstddef>  // std::byte
-#include <cstring>  // std::strerror
+#include <algorithm>  // std::find_if
+#include <condition_variable>
+#include <cstddef>  // std::byte, std::size_t
+#include <cstdint>
 #include <filesystem>
+#include <memory>  // std::make_shared: what std::function holds is copyable
+#include <mutex>
 #include <numeric>  // std::accumulate
-#include <span>
 #include <string>
-#include <system_error>  // std::error_code
-#include <utility>       // std::exchange
+#include <utility>  // std::move
 #include <vector>
 
-#include <fcntl.h>      // open
-#include <sys/types.h>  // off_t
-#include <sys/uio.h>    // preadv
-#include <unistd.h>     // pwrite, ftruncate
-
+#include <solens/core/background.hpp>
+#include <solens/core/direct_file.hpp>
 #include <solens/core/error.hpp>
 #include <solens/core/tensor_view.hpp>
 
 namespace solens {
+
+/// Writes the records of any number of stores on one thread, in memory that is used again.
+class record_writer {
+ public:
+  /// @param most_bytes  memory for records under way; one record is let through whatever its size
+  explicit record_writer(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+
+  /// Memory for a record, after waiting until there is some.
+  page_buffer take(std::size_t bytes) {
+    std::unique_lock lock(mutex_);
+    const auto fits = [bytes](const page_buffer& b) { return b.size() >= bytes; };
+    for (;;) {
+      if (auto at = std::find_if(free_.begin(), free_.end(), fits); at != free_.end()) {
+        page_buffer buffer = std::move(*at);
+        free_.erase(at);
+        return buffer;
+      }
+      for (const page_buffer& b : free_) held_ -= b.size();
+      free_.clear();
+      if (held_ == 0 || held_ + whole_pages(bytes) <= most_bytes_) break;
+      freed_.wait(lock);
+    }
+    page_buffer buffer(bytes);
+    held_ += buffer.size();
+    return buffer;
+  }
+
+  /// Writes the first `bytes` of a buffer that `take` gave.
+  void write(direct_file& file, std::uint64_t at, page_buffer buffer, std::size_t bytes) {
+    const std::shared_ptr<page_buffer> record(new page_buffer(std::move(buffer)),
+                                              [this](page_buffer* b) { give_back(b); });
+    thread_.post([&file, at, record, bytes] { file.write(at, record->bytes().first(bytes)); });
+  }
+
+  /// Returns when everything is written.
+  /// @throws io_error, from then on always, when something could not be
+  void wait() { thread_.wait(); }
+
+ private:
+  void give_back(page_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex_);
+      free_.push_back(std::move(*buffer));
+    }
+    delete buffer;
+    freed_.notify_all();
+  }
+
+  std::size_t most_bytes_, held_ = 0;
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  std::vector<page_buffer> free_;
+  background thread_;  // last: what it has under way goes back to the others
+};
 
 /// Rows of numbers for [images, writers], on disk: appended image batch after image batch, read
 /// writer block after writer block.
 ///
 /// That is the transposition that lets one forward pass over any number of images be followed by
 /// exact findings per writer, in bounded memory. The file holds a record for each batch,
-/// [n_writers, batch, width], so that a block of writers is one contiguous piece of every record.
-/// The file has no header: whoever owns the store remembers the batch sizes and reopens it with
-/// them. The file stays when the store goes; `remove` it by its path.
+/// [n_writers, batch, width], filled up to whole pages, so that a block of writers is one
+/// contiguous piece of every record. The file has no header: whoever owns the store remembers the
+/// batch sizes and reopens it with them. The file stays when the store goes; `remove` it by its
+/// path.
 template <class T>
 class coefficient_store {
  public:
   /// Opens or creates the file and cuts it to what `batches` accounts for.
+  /// @param writer   must outlive the store
   /// @param batches  images in each record that is already there
   /// @throws io_error naming the file, also when it holds less than `batches` says
-  coefficient_store(std::filesystem::path path, index_t n_writers, index_t width,
-                    std::vector<index_t> batches = {})
-      : path_(std::move(path)), n_writers_(n_writers), width_(width), batches_(std::move(batches)) {
-    file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file_ < 0) fail("a file that can be written");
-    const off_t size = ::lseek(file_, 0, SEEK_END);
-    if (size < offset_of(batches_.size())) {
-      close();
-      throw io_error("coefficient_store", std::to_string(offset_of(batches_.size())) + " bytes",
-                     std::to_string(size), path_.string());
+  coefficient_store(record_writer& writer, std::filesystem::path path, index_t n_writers,
+                    index_t width, std::vector<index_t> batches = {})
+      : writer_(&writer),
+        file_(std::move(path)),
+        n_writers_(n_writers),
+        width_(width),
+        batches_(std::move(batches)) {
+    const std::uint64_t size = file_.size(), known = offset_of(batches_.size());
+    if (size < known) {
+      throw io_error("coefficient_store", std::to_string(known) + " bytes", std::to_string(size),
+                     file_.path().string());
     }
-    if (size > offset_of(batches_.size()) && ::ftruncate(file_, offset_of(batches_.size())) != 0) {
-      fail("a file that can be cut");
-    }
+    if (size > known) file_.cut(known);
   }
 
-  coefficient_store(coefficient_store&& other) noexcept
-      : path_(std::move(other.path_)),
-        n_writers_(other.n_writers_),
-        width_(other.width_),
-        batches_(std::move(other.batches_)),
-        file_(std::exchange(other.file_, -1)) {}
-  coefficient_store& operator=(coefficient_store&&) = delete;
-  ~coefficient_store() { close(); }
+  /// Waits for records under way, which need the file.
+  ~coefficient_store() {
+    try {
+      writer_->wait();
+    } catch (...) {
+      // said to whoever synchronised
+    }
+  }
+  coefficient_store(const coefficient_store&) = delete;
+  coefficient_store& operator=(const coefficient_store&) = delete;
 
   index_t n_writers() const { return n_writers_; }
   index_t width() const { return width_; }
   const std::vector<index_t>& batches() const { return batches_; }
   index_t n_images() const { return std::accumulate(batches_.begin(), batches_.end(), index_t{0}); }
 
-  /// Appends one batch.
-  /// @param record  [n_writers, batch, width], contiguous
-  /// @throws io_error when the disk is full or fails; the store is then as before the call
-  void append(host_view<const T> record) {
-    if (record.rank() != 3 || !record.contiguous() || record.extent(0) != n_writers_ ||
-        record.extent(2) != width_) {
-      throw shape_error("coefficient_store",
-                        to_string(shape{n_writers_, -1, width_}) + ", contiguous",
-                        to_string(record.extents()), path_.string());
-    }
-    if (record.empty()) return;
-    const char* from = reinterpret_cast<const char*>(record.data());
-    std::size_t left = static_cast<std::size_t>(record.size()) * sizeof(T);
-    off_t at = offset_of(batches_.size());
-    while (left > 0) {
-      const ssize_t n = ::pwrite(file_, from, left, at);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) fail("room for " + std::to_string(left) + " more bytes");
-      from += n;
-      at += n;
-      left -= static_cast<std::size_t>(n);
-    }
-    batches_.push_back(record.extent(1));
+  /// Memory for the next record: [n_writers, batch, width], to be filled and then appended.
+  host_view<T> next(index_t batch) {
+    next_ = writer_->take(bytes_of(batch));
+    next_batch_ = batch;
+    return {reinterpret_cast<T*>(next_.data()), shape{n_writers_, batch, width_}};
+  }
+
+  /// Appends what `next` gave memory for. It is written in the background: `sync` says whether it
+  /// could be.
+  void append() {
+    const std::size_t bytes = bytes_of(next_batch_);
+    writer_->write(file_, offset_of(batches_.size()), std::move(next_), bytes);
+    batches_.push_back(next_batch_);
   }
 
   /// Forgets the last batches until `images` are left.
@@ -97,91 +141,83 @@ class coefficient_store {
     while (n_images() > images) batches_.pop_back();
     if (n_images() != images) {
       throw argument_error("coefficient_store", "a number of images at which a batch ends",
-                           std::to_string(images), path_.string());
+                           std::to_string(images), file_.path().string());
     }
   }
 
   /// Removes the file.
-  void remove() {
-    close();
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
+  void remove() { file_.remove(); }
 
   /// Waits until everything appended is on the disk itself.
+  /// @throws io_error when it could not be written: a full disk, say
   void sync() {
-    if (::fdatasync(file_) != 0) fail("a disk that keeps what is written");
+    writer_->wait();
+    file_.sync();
   }
 
-  /// Reads the rows of writers [first, first + out.extent(0)) for all images, in order.
-  /// @param out  [n_block, n_images, width], contiguous
+  /// The rows of some writers for all images, in pieces as they lie on the disk.
+  class block {
+   public:
+    index_t n_writers() const { return pieces_.empty() ? 0 : pieces_.front().extent(0); }
+    index_t width() const { return pieces_.empty() ? 0 : pieces_.front().extent(2); }
+    /// A piece for each batch, in order: [n_writers, batch, width].
+    const std::vector<host_view<const T>>& pieces() const { return pieces_; }
+
+   private:
+    friend class coefficient_store;
+    page_buffer memory_;
+    std::vector<host_view<const T>> pieces_;
+  };
+
+  /// Reads the rows of writers [begin, end).
+  /// @param out  overwritten; its memory is used again where it is large enough
   /// @throws io_error when the file is shorter than it was
-  void read(index_t first, host_view<T> out) const {
-    const index_t n_block = out.extent(0);
-    if (out.rank() != 3 || !out.contiguous() || first < 0 || first + n_block > n_writers_ ||
-        out.extent(1) != n_images() || out.extent(2) != width_) {
-      throw shape_error("coefficient_store",
-                        "a block of " + to_string(shape{n_writers_, n_images(), width_}),
-                        to_string(out.extents()), path_.string());
+  /// @note everything appended must have been synchronised
+  void read(index_t begin, index_t end, block& out) const {
+    if (begin < 0 || begin > end || end > n_writers_) {
+      throw shape_error("coefficient_store", "writers up to " + std::to_string(n_writers_),
+                        std::to_string(begin) + " to " + std::to_string(end),
+                        file_.path().string());
     }
-    index_t image = 0;
+    out.pieces_.clear();
+    if (const std::size_t needed = memory_of_block(end - begin); out.memory_.size() < needed) {
+      out.memory_ = {};  // first, so that the two never stand side by side
+      out.memory_ = page_buffer(needed);
+    }
+    std::size_t used = 0;
     for (std::size_t b = 0; b < batches_.size(); ++b) {
       const std::size_t row = static_cast<std::size_t>(batches_[b] * width_) * sizeof(T);
-      off_t at = offset_of(b) + static_cast<off_t>(first) * static_cast<off_t>(row);
-      for (index_t w = 0; w < n_block; w += max_pieces) {
-        std::vector<iovec> pieces;
-        for (index_t i = w; i < std::min(n_block, w + max_pieces); ++i) {
-          pieces.push_back({out.data() + (i * n_images() + image) * width_, row});
-        }
-        read_pieces(at, pieces);
-        at += static_cast<off_t>(row * pieces.size());
-      }
-      image += batches_[b];
+      const std::size_t from = static_cast<std::size_t>(begin) * row, skipped = from % page_size;
+      const std::size_t bytes = whole_pages(skipped + static_cast<std::size_t>(end - begin) * row);
+      file_.read(offset_of(b) + from - skipped, out.memory_.bytes().subspan(used, bytes));
+      out.pieces_.push_back({reinterpret_cast<const T*>(out.memory_.data() + used + skipped),
+                             shape{end - begin, batches_[b], width_}});
+      used += bytes;
     }
+  }
+
+  /// Bytes of memory that a block of so many writers takes.
+  std::size_t memory_of_block(index_t writers) const {
+    return static_cast<std::size_t>(writers * n_images() * width_) * sizeof(T) +
+           2 * page_size * batches_.size();
   }
 
  private:
-  static constexpr index_t max_pieces = 512;  // below every system's IOV_MAX
-
-  off_t offset_of(std::size_t record) const {
-    const index_t images = std::accumulate(
-        batches_.begin(), batches_.begin() + static_cast<std::ptrdiff_t>(record), index_t{0});
-    return static_cast<off_t>(images * n_writers_ * width_) * static_cast<off_t>(sizeof(T));
+  std::size_t bytes_of(index_t batch) const {
+    return whole_pages(static_cast<std::size_t>(n_writers_ * batch * width_) * sizeof(T));
+  }
+  std::uint64_t offset_of(std::size_t record) const {
+    std::uint64_t offset = 0;
+    for (std::size_t b = 0; b < record; ++b) offset += bytes_of(batches_[b]);
+    return offset;
   }
 
-  void read_pieces(off_t at, std::span<iovec> pieces) const {
-    while (!pieces.empty()) {
-      ssize_t n = ::preadv(file_, pieces.data(), static_cast<int>(pieces.size()), at);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("a file that can be read");
-      if (n == 0) {
-        throw io_error("coefficient_store", "more bytes", "the end of the file", path_.string());
-      }
-      at += n;
-      while (!pieces.empty() && static_cast<std::size_t>(n) >= pieces.front().iov_len) {
-        n -= static_cast<ssize_t>(pieces.front().iov_len);
-        pieces = pieces.subspan(1);
-      }
-      if (n > 0) {
-        pieces.front().iov_base = static_cast<std::byte*>(pieces.front().iov_base) + n;
-        pieces.front().iov_len -= static_cast<std::size_t>(n);
-      }
-    }
-  }
-
-  [[noreturn]] void fail(const std::string& expected) const {
-    throw io_error("coefficient_store", expected, std::strerror(errno), path_.string());
-  }
-
-  void close() {
-    if (file_ >= 0) ::close(std::exchange(file_, -1));
-  }
-
-  std::filesystem::path path_;
-  index_t n_writers_;
-  index_t width_;
+  record_writer* writer_;
+  direct_file file_;
+  index_t n_writers_, width_;
   std::vector<index_t> batches_;
-  int file_ = -1;
+  page_buffer next_;
+  index_t next_batch_ = 0;
 };
 
 }  // namespace solens

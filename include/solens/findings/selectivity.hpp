@@ -1,14 +1,18 @@
 #pragma once
 
-#include <algorithm>  // std::nth_element, std::sort
+#include <algorithm>  // std::copy_n, std::find, std::max, std::nth_element, std::sort
 #include <array>
 #include <cmath>
+#include <cstddef>     // std::ptrdiff_t
 #include <functional>  // std::greater
+#include <iterator>    // std::ssize
+#include <span>
 #include <string>
 #include <vector>
 
 #include <solens/backend/concept.hpp>
 #include <solens/core/host_tensor.hpp>
+#include <solens/core/threads.hpp>
 
 namespace solens {
 
@@ -31,25 +35,48 @@ struct selectivity_of_writers {
 
 namespace detail {
 
+/// Puts into its sorted place each of the elements at `ranks` (ascending) of x [begin, end), the
+/// largest first, so that none after it is larger: the middle one, and then either side of it.
+template <class T>
+void select_ranks(std::vector<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end,
+                  std::span<const std::ptrdiff_t> ranks) {
+  if (ranks.empty()) return;
+  const std::size_t half = ranks.size() / 2;
+  const std::ptrdiff_t rank = ranks[half];
+  std::nth_element(x.begin() + begin, x.begin() + rank, x.begin() + end, std::greater<>());
+  const auto below = std::find(ranks.begin(), ranks.end(), rank) - ranks.begin();
+  std::size_t above = half;
+  while (above < ranks.size() && ranks[above] == rank) ++above;
+  select_ranks(x, begin, rank, ranks.first(static_cast<std::size_t>(below)));
+  select_ranks(x, rank + 1, end, ranks.subspan(above));
+}
+
 template <class T>
 void describe_norms(std::vector<T>& norms, T threshold, index_t& n_significant, T& share,
                     row_span<T> quantiles) {
-  std::sort(norms.begin(), norms.end(), std::greater<>());
-  const auto m = norms.size();
-  const auto two_percent = std::max<std::size_t>(
-      1, static_cast<std::size_t>(std::llround(0.02 * static_cast<double>(m))));
+  const auto m = std::ssize(norms);
+  const auto two_percent = std::max<std::ptrdiff_t>(1, std::llround(0.02 * static_cast<double>(m)));
+  // Where the quantiles stand, and the last of the two percent, when the largest comes first.
+  std::array<std::ptrdiff_t, norm_probabilities.size() + 1> ranks{};
+  for (std::size_t q = 0; q < norm_probabilities.size(); ++q) {
+    const double rank = std::ceil(norm_probabilities[q] * static_cast<double>(m));
+    ranks[q] = m - 1 - static_cast<std::ptrdiff_t>(std::max(0.0, rank - 1));
+  }
+  ranks.back() = two_percent - 1;
+  auto sorted = ranks;
+  std::sort(sorted.begin(), sorted.end());
+  select_ranks(norms, 0, m, sorted);
   double total = 0, top = 0;
   n_significant = 0;
-  for (std::size_t i = 0; i < m; ++i) {
-    total += static_cast<double>(norms[i]);
+  for (std::ptrdiff_t i = 0; i < m; ++i) {
+    const T norm = norms[static_cast<std::size_t>(i)];
+    total += static_cast<double>(norm);
     if (i < two_percent) top = total;
-    n_significant += norms[i] > threshold;
+    n_significant += norm > threshold;
   }
   share = static_cast<T>(total > 0 ? top / total : 0);
   for (std::size_t q = 0; q < norm_probabilities.size(); ++q) {
-    const double rank = std::ceil(norm_probabilities[q] * static_cast<double>(m));
-    const auto smaller = static_cast<std::size_t>(std::max(0.0, rank - 1));
-    quantiles[static_cast<index_t>(q)] = norms[m - 1 - smaller];
+    quantiles[static_cast<index_t>(q)] = norms[static_cast<std::size_t>(ranks[q])];
   }
 }
 
@@ -86,13 +113,15 @@ selectivity_of_writers<typename B::scalar> selectivity(const B& be, const_view_o
   be.download(const_view_of<B>(values.view()), result.top_norms);
   be.download(norms, all);
 
-  std::vector<scalar> row(static_cast<std::size_t>(m));
-  for (index_t w = 0; w < n; ++w) {
-    std::copy_n(all.data() + w * m, m, row.begin());
-    result.threshold(w) = result.top_norms(w, top - 1);
-    detail::describe_norms(row, result.threshold(w), result.n_significant(w), result.top_share(w),
-                           row_of(result.norm_quantiles.view(), w));
-  }
+  parallel_for(n, 8, [&](index_t begin, index_t end) {
+    std::vector<scalar> row(static_cast<std::size_t>(m));
+    for (index_t w = begin; w < end; ++w) {
+      std::copy_n(all.data() + w * m, m, row.begin());
+      result.threshold(w) = result.top_norms(w, top - 1);
+      detail::describe_norms(row, result.threshold(w), result.n_significant(w), result.top_share(w),
+                             row_of(result.norm_quantiles.view(), w));
+    }
+  });
   return result;
 }
 

@@ -160,6 +160,38 @@ void fused_operations(conformance_suite<B>& suite) {
                                             v[5], v[6]);
                   });
   }
+  for (layout how : writable_layouts) {
+    for (double beta : {0.0, 1.0}) {
+      suite.compare("gram", std::string(to_string(how)) + (beta == 0 ? "" : ", accumulated"),
+                    {.of_terms = 9 + 3},
+                    {in({3, 6, 9}, how),
+                     {beta == 0 ? role::out : role::inout, {3, 6, 6}, how, normal_values(2)}},
+                    [=](const auto& b, auto v, auto) {
+                      using S = std::remove_cvref_t<decltype(b)>;
+                      ops::gram<S>(b, v[0], scalar_of<S>(beta), v[1]);
+                      for (index_t i = 0; i < 6; ++i) {  // above the diagonal all is open
+                        b.fill(0, v[1].slice(1, i, i + 1).slice(2, i + 1, 6));
+                      }
+                    });
+    }
+    for (layout of_l : {layout::contiguous, layout::transposed, layout::strided}) {
+      suite.compare("multiply_lower", std::string(to_string(how)) + " by " + to_string(of_l),
+                    {.of_terms = 7 + 3},
+                    {in({3, 8, 7}, how),
+                     {role::in,
+                      {3, 7, 7},
+                      of_l,
+                      [](index_t i) {
+                        const index_t row = i / 7 % 7, column = i % 7;
+                        return column > row ? 0.0 : 1.0 / static_cast<double>(1 + row + column);
+                      }},
+                     out({3, 8, 7}, how)},
+                    [](const auto& b, auto v, auto) {
+                      using S = std::remove_cvref_t<decltype(b)>;
+                      ops::multiply_lower<S>(b, v[0], v[1], v[2]);
+                    });
+    }
+  }
   constexpr double infinity = std::numeric_limits<double>::infinity();
   for (bool causal : {false, true}) {
     for (index_t queries : {index_t{1}, index_t{6}}) {

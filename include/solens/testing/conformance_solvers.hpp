@@ -203,8 +203,34 @@ void eigenpairs(conformance_suite<B>& suite) {
       });
 }
 
+/// What stands above the diagonal of a symmetric matrix is not read.
+template <tensor_backend B>
+void lower_triangles(conformance_suite<B>& suite) {
+  for (index_t n : {index_t{5}, index_t{20}}) {
+    const argument a{role::in, {2, n, n}, layout::contiguous, [n](index_t i) {
+                       const index_t row = i / n % n, column = i % n;
+                       return column > row    ? std::numeric_limits<double>::quiet_NaN()
+                              : column == row ? 4.0
+                                              : 1.0 / static_cast<double>(1 + row + column);
+                     }};
+    const tolerance within{.absolute = 64 * static_cast<double>(n)};
+    suite.compare("cholesky", "only the lower triangle is read", within, {a, out({2, n, n})},
+                  [](const auto& b, auto v, auto) { b.cholesky(v[0], v[1]); });
+    suite.compare("cholesky_solve", "only the lower triangle is read", within,
+                  {a, inout({2, n, 3})},
+                  [](const auto& b, auto v, auto) { b.cholesky_solve(v[0], v[1]); });
+    suite.compare("symmetric_eigen", "only the lower triangle is read", within, {a, out({2, 1})},
+                  [n](const auto& b, auto v, auto) {
+                    auto vectors = b.allocate({2, 1, n});
+                    b.symmetric_eigen(v[0], v[1], vectors.view());
+                    b.synchronize();
+                  });
+  }
+}
+
 template <tensor_backend B>
 void solvers(conformance_suite<B>& suite) {
+  lower_triangles(suite);
   factors(suite);
   solutions(suite);
   eigenpairs(suite);
