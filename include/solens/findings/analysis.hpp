@@ -308,9 +308,12 @@ class analysis {
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
                            std::to_string(options_.memory), "memory");
     }
-    constexpr std::size_t enough = std::size_t{64} << 20;
-    return static_cast<index_t>(std::clamp<std::size_t>(
-        std::min((options_.memory - fixed) / one, enough / (sizeof(scalar) * m * k)), 1, 256));
+    // 64 MB keep a disk busy, and the cache should hold some 128 images of all writers.
+    const std::size_t enough =
+        std::min((std::size_t{64} << 20) / (sizeof(scalar) * m * k),
+                 cached_bytes / (sizeof(scalar) * std::min<std::size_t>(m, 128) * k));
+    return static_cast<index_t>(
+        std::clamp<std::size_t>(std::min((options_.memory - fixed) / one, enough), 1, 256));
   }
 
   layer_findings<scalar> empty_findings(const second_order_map<B>& map) const {
