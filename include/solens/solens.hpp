@@ -8,6 +8,8 @@
 #include <solens/backend/ops.hpp>
 #include <solens/backend/reference.hpp>
 #include <solens/core/atomic_file.hpp>
+#include <solens/core/background.hpp>
+#include <solens/core/direct_file.hpp>
 #include <solens/core/dtype.hpp>
 #include <solens/core/error.hpp>
 #include <solens/core/host_tensor.hpp>
@@ -17,7 +19,6 @@
 #include <solens/core/site.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
-#include <solens/findings/analysis.hpp>
 #include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>

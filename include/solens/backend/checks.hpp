@@ -108,6 +108,16 @@ void gather(const tensor_view<T, S>& table, const tensor_view<R, S>& rows,
   same("gather", want, out.extents(), "out");
 }
 
+/// A row that `gather` was asked for, in a table that has it.
+template <class T, class S>
+index_t row_of_table(const tensor_view<T, S>& table, index_t row) {
+  if (row < 0 || row >= table.extent(0)) {
+    throw shape_error("gather", "a row below " + std::to_string(table.extent(0)),
+                      std::to_string(row), "rows");
+  }
+  return row;
+}
+
 template <class A, class B, class S>
 void cholesky_solve(const tensor_view<A, S>& a, const tensor_view<B, S>& b) {
   if (a.rank() != 3 || b.rank() != 3) {

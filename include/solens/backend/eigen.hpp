@@ -237,13 +237,7 @@ class eigen_backend {
   void gather(const_view table, const_index_view rows, view out) const {
     checks::gather(table, rows, out);
     if (out.empty()) return;
-    for (index_t r = 0; r < rows.size(); ++r) {
-      const index_t row = element_of(rows, r);
-      if (row < 0 || row >= table.extent(0)) {
-        throw shape_error("gather", "a row below " + std::to_string(table.extent(0)),
-                          std::to_string(row), "rows");
-      }
-    }
+    for (index_t r = 0; r < rows.size(); ++r) checks::row_of_table(table, element_of(rows, r));
     team_.split(rows.size(), grain(table.extent(1)), [&](index_t from, index_t to) {
       for (index_t r = from; r < to; ++r) {
         transform([](T a) { return a; }, row_of(out, r), row_of(table[element_of(rows, r)], 0));

@@ -198,11 +198,7 @@ class reference_backend {
   void gather(const_view table, const_index_view rows, view out) const {
     checks::gather(table, rows, out);
     for_rows(out, [&](index_t r) {
-      const index_t row = element_of(rows, r);
-      if (row < 0 || row >= table.extent(0)) {
-        throw shape_error("gather", "a row below " + std::to_string(table.extent(0)),
-                          std::to_string(row), "rows");
-      }
+      const index_t row = checks::row_of_table(table, element_of(rows, r));
       auto to = row_of(out, r);
       for (index_t i = 0; i < to.size; ++i) to[i] = table(row, i);
     });
