@@ -70,8 +70,7 @@ TEMPLATE_LIST_TEST_CASE("attention is softmax(scale q k^T) v, causal or not", ""
   const index_t queries = GENERATE(9, 4, 1);
   constexpr index_t images = 2, heads = 3, tokens = 9, d = 8;
   const shape asked{images, heads, queries, d}, extents{images, heads, tokens, d};
-  const auto q = test::random_tensor<scalar>(asked, 1),
-             k = test::random_tensor<scalar>(extents, 2),
+  const auto q = test::random_tensor<scalar>(asked, 1), k = test::random_tensor<scalar>(extents, 2),
              v = test::random_tensor<scalar>(extents, 3);
   host_tensor<scalar> mask({queries, tokens}, 0);
   for (index_t i = 0; i < queries; ++i) {

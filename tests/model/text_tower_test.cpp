@@ -129,8 +129,8 @@ TEMPLATE_LIST_TEST_CASE("texts that begin alike have the features of each alone"
                         cpu_backends) {
   using scalar = typename TestType::scalar;
   using end = std::optional<index_t>;
-  const auto [nested, end_token] = GENERATE(
-      std::pair(false, end{999}), std::pair(false, end{}), std::pair(true, end{}));
+  const auto [nested, end_token] =
+      GENERATE(std::pair(false, end{999}), std::pair(false, end{}), std::pair(true, end{}));
   const host_tensor<index_t> texts = nested ? nested_texts() : texts_that_begin_alike();
   const text_run<TestType> run(activation::quick_gelu, end_token);
   std::vector<host_tensor<scalar>> alone;
@@ -141,9 +141,9 @@ TEMPLATE_LIST_TEST_CASE("texts that begin alike have the features of each alone"
     const auto together = run.features(texts, max_rows);
     for (index_t i = 0; i < texts.extent(0); ++i) {
       INFO("text " << i << ", " << max_rows << " rows");
-      CHECK(relative_difference<scalar, scalar>(
-                std::as_const(together).view().slice(0, i, i + 1),
-                alone[static_cast<std::size_t>(i)]) <= reordering<scalar>);
+      CHECK(relative_difference<scalar, scalar>(std::as_const(together).view().slice(0, i, i + 1),
+                                                alone[static_cast<std::size_t>(i)]) <=
+            reordering<scalar>);
     }
   }
 }

@@ -59,10 +59,10 @@ class prefix_tree {
  private:
   struct leaf {
     text tokens;
-    index_t shared;            ///< rows of its path that are the leaf's before it as well
-    index_t row = 0;           ///< the first of its own
-    index_t path = 0;          ///< where its path begins
-    index_t place = 0;         ///< among the leaves of all groups
+    index_t shared;     ///< rows of its path that are the leaf's before it as well
+    index_t row = 0;    ///< the first of its own
+    index_t path = 0;   ///< where its path begins
+    index_t place = 0;  ///< among the leaves of all groups
     index_t length() const { return std::ssize(tokens); }
     index_t own() const { return length() - shared; }
   };

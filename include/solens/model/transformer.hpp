@@ -119,8 +119,8 @@ class transformer_workspace {
   std::optional<tensor> seen_, scores_, mask_;
 };
 
-/// Sequences of a batch whose attention is one operation. Their rows of the stream follow each
-/// other, and the batch's groups as well.
+/// Sequences of a batch whose attention is one operation. Their rows stand together in the stream,
+/// one sequence after the other; so do the groups of a batch.
 template <tensor_backend B>
 struct sequence_group {
   index_t n;    ///< sequences
@@ -223,8 +223,8 @@ class transformer_pass {
   }
 
   /// z = softmax(q k^T / sqrt(d_head)) v, and what it adds to the stream.
-  /// @param q       [n_rows, d_model], of each sequence's pooled token alone where `narrow`
-  /// @param kv      [n_rows, 2 d_model], keys before values
+  /// @param q   [n_rows, d_model], or [n_sequences, d_model] where `narrow`: the pooled tokens'
+  /// @param kv  [n_rows, 2 d_model], keys before values
   void mix(index_t layer, view_of<B> q, view_of<B> kv, bool narrow) {
     const block_weights<B>& w = blocks_[static_cast<std::size_t>(layer)];
     const index_t c = config_.d_model, h = config_.n_heads;
@@ -233,11 +233,7 @@ class transformer_pass {
     const view_of<B> out = z.reshaped({q.extent(0), c});
     each_group([&](const sequence_group<B>& g, index_t row, index_t sequence) {
       const index_t queries = narrow ? 1 : g.own, first = narrow ? sequence : row;
-      view_of<B> seen = part(kv, row, g.n, g.own);
-      if (!g.seen.empty()) {
-        seen = work_.seen({g.n, g.seen.extent(1), 2 * c});
-        be_.gather(kv, g.seen, seen);
-      }
+      const view_of<B> seen = seen_by(g, row, kv);
       const index_t t = seen.extent(1);
       view_of<B> pattern = slot(site_kind::pattern, layer);
       if (pattern.empty()) pattern = work_.scores({g.n, h, queries, t});
@@ -253,6 +249,14 @@ class transformer_pass {
       be_.copy(z.select(1, 0), slot(site_kind::z, layer, true));
     }
     add(site_kind::attn_out, layer, z.reshaped(x_.extents()), w.out_weight, w.out_bias);
+  }
+
+  /// The keys and values that a group sees: [n, n_tokens, 2 d_model].
+  view_of<B> seen_by(const sequence_group<B>& g, index_t row, view_of<B> kv) {
+    if (g.seen.empty()) return part(kv, row, g.n, g.own);
+    const view_of<B> seen = work_.seen({g.n, g.seen.extent(1), kv.extent(1)});
+    be_.gather(kv, g.seen, seen);
+    return seen;
   }
 
   /// x += MLP(ln_2(x))
