@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """CLIP's towers in PyTorch with random weights, for benchmarks/model to be held against.
 
-usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [--forms lean ...] -- [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
+usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [--forms lean ...] [--words FILE] [--templates FILE] -- [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
 
 `open_clip` and `transformers` are those packages' own forward passes. `lean` is as little as
 PyTorch lets one do for the same representation: fused attention, the last block after its values
-for the class token alone. Texts are sorted by length and cut to it, as open_clip's users may do.
+for the class token alone. Texts are the lines of --words, and one in 300 of them in each of the
+--templates, as in benchmarks/model; they are sorted by length and cut to it, as open_clip's users
+may do.
 """
 import argparse, os, statistics, time
 
@@ -74,14 +76,17 @@ class Lean:
         return m.ln_final(self.text[-1](x, token=-1)[:, 0]) @ m.text_projection
 
 
-def words(n=2048):
-    """The lengths of benchmarks/model/text_tower_bench.cpp, as batches of one length each."""
-    lengths = [3 if i % 20 < 15 else 4 if i % 20 < 19 else 5 for i in range(n)]
-    for length in sorted(set(lengths)):
-        count, most = lengths.count(length), 2048 // length
-        tokens = torch.randint(1000, 40000, (count, length))
-        tokens[:, 0], tokens[:, -1] = 49406, 49407
-        yield from tokens.split(most)
+def lines(file):
+    with open(file, encoding="utf-8") as f:
+        return [line.strip() for line in f if line.strip()]
+
+
+def batches(texts):
+    """Token ids of texts, as batches of one length and at most 2,048 tokens each."""
+    tokens = open_clip.get_tokenizer("ViT-B-32")(texts)
+    lengths = tokens.argmax(1) + 1  # the end token has the largest id
+    for length in lengths.unique().tolist():
+        yield from tokens[lengths == length, :length].split(2048 // length)
 
 
 def hugging_face(name):
@@ -97,8 +102,12 @@ def hugging_face(name):
 parser = argparse.ArgumentParser()
 parser.add_argument("--seconds", type=float, default=8)
 parser.add_argument("--forms", nargs="+", default=["lean", "open_clip", "transformers"])
-parser.add_argument("what", nargs="*", default=["ViT-B-32:32", "ViT-L-14:8", "text:ViT-B-32", "text:ViT-L-14"])
+parser.add_argument("--words")
+parser.add_argument("--templates")
+parser.add_argument("what", nargs="*", default=["ViT-B-32:32", "ViT-L-14:8"])
 options = parser.parse_args()
+if not options.words and any(what.startswith("text:") for what in options.what):
+    parser.error("the text tower needs --words")
 import open_clip  # after the arguments, since it takes seconds
 
 print(f"torch {torch.__version__}, {THREADS} threads, {torch.backends.cpu.get_cpu_capability()}")
@@ -108,9 +117,13 @@ for what in options.what:
     model = open_clip.create_model(f"{name}-quickgelu", pretrained=None).eval()
     lean = Lean(model)
     if first == "text":
-        batches = list(words())
-        count = sum(len(b) for b in batches)
-        measure(f"text {name} lean, {count} words", "words", count, options.seconds, lambda: [lean.words(b) for b in batches])
+        words = lines(options.words)
+        lists = {"words": words}
+        if options.templates:
+            lists["prompts"] = [t.replace("{}", w) for w in words[::300] for t in lines(options.templates)]
+        for kind, texts in lists.items():
+            of_one_length = list(batches(texts))
+            measure(f"text {name} lean, {len(texts)} {kind}", kind, len(texts), options.seconds, lambda: [lean.words(b) for b in of_one_length])
         continue
     pixels = torch.randn(int(second), 3, 224, 224)
     with torch.inference_mode():

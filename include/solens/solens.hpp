@@ -50,6 +50,7 @@
 #include <solens/model/lens_views.hpp>
 #include <solens/model/load_weights.hpp>
 #include <solens/model/name_map.hpp>
+#include <solens/model/prefix_tree.hpp>
 #include <solens/model/text_tower.hpp>
 #include <solens/model/transformer.hpp>
 #include <solens/model/vision_tower.hpp>

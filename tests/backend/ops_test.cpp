@@ -67,22 +67,24 @@ TEMPLATE_LIST_TEST_CASE("attention is softmax(scale q k^T) v, causal or not", ""
   using scalar = typename TestType::scalar;
   const TestType be{};
   const bool causal = GENERATE(false, true);
+  const index_t queries = GENERATE(9, 4, 1);
   constexpr index_t images = 2, heads = 3, tokens = 9, d = 8;
-  const shape extents{images, heads, tokens, d};
-  const auto q = test::random_tensor<scalar>(extents, 1),
-             k = test::random_tensor<scalar>(extents, 2),
+  const shape asked{images, heads, queries, d}, extents{images, heads, tokens, d};
+  const auto q = test::random_tensor<scalar>(asked, 1), k = test::random_tensor<scalar>(extents, 2),
              v = test::random_tensor<scalar>(extents, 3);
-  host_tensor<scalar> mask({tokens, tokens}, 0);
-  for (index_t i = 0; i < tokens; ++i) {
-    for (index_t j = i + 1; j < tokens; ++j) mask(i, j) = -std::numeric_limits<scalar>::infinity();
+  host_tensor<scalar> mask({queries, tokens}, 0);
+  for (index_t i = 0; i < queries; ++i) {
+    for (index_t j = tokens - queries + i + 1; j < tokens; ++j) {
+      mask(i, j) = -std::numeric_limits<scalar>::infinity();
+    }
   }
-  host_tensor<scalar> out(extents), first({images, heads, tokens}),
-      scores({images, heads, tokens, tokens});
+  host_tensor<scalar> out(asked), first({images, heads, tokens}),
+      scores({images, heads, queries, tokens});
   ops::attention(be, static_cast<scalar>(0.3), q.view(), k.view(), v.view(), causal, out.view(),
                  first.view(), scores.view(),
                  causal ? const_view_of<TestType>(mask.view()) : const_view_of<TestType>{});
 
-  host_tensor<double> pattern({images, heads, tokens, tokens}), expected(extents);
+  host_tensor<double> pattern({images, heads, queries, tokens}), expected(asked);
   oracle.batched_gemm(0.3, in_double(q).view(), in_double(k).view().transposed(), 0, pattern);
   if (causal) {
     const auto m = in_double(mask);

@@ -1,4 +1,7 @@
+#include <array>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <solens/model/text_tower.hpp>
@@ -46,6 +49,29 @@ struct text_run {
   text_tower<B> tower;
   host_tensor<index_t> tokens;
 };
+
+/// Texts that share 1 to 31 tokens with others and have up to 4 of their own; some are the same.
+host_tensor<index_t> texts_that_begin_alike() {
+  host_tensor<index_t> texts({80, 40}, 5);
+  for (index_t i = 0; i < texts.extent(0); ++i) {
+    const index_t shared = std::array<index_t, 4>{0, 1, 12, 30}[static_cast<std::size_t>(i % 4)];
+    const index_t own = i / 4 % 5;
+    texts(i, 0) = 998;
+    for (index_t t = 1; t <= shared; ++t) texts(i, t) = 20 + t;
+    for (index_t t = 1; t <= own; ++t) texts(i, shared + t) = 300 + i * 7 % 3;
+    texts(i, shared + own + 1) = 999;
+  }
+  return texts;
+}
+
+/// Texts each of which, with its end, is what the next one begins with.
+host_tensor<index_t> nested_texts() {
+  host_tensor<index_t> texts({20, 20}, 5);
+  for (index_t i = 0; i < texts.extent(0); ++i) {
+    for (index_t t = 0; t <= i; ++t) texts(i, t) = 20 + t;
+  }
+  return texts;
+}
 
 /// The same sums in another order, through a few layers.
 template <class T>
@@ -97,6 +123,29 @@ TEMPLATE_LIST_TEST_CASE("a text's features do not depend on its company", "", cp
   const index_t max_rows = GENERATE(1, 100, 5000);
   CHECK(relative_difference<scalar, scalar>(run.features(many, max_rows), expected) <=
         reordering<scalar>);
+}
+
+TEMPLATE_LIST_TEST_CASE("texts that begin alike have the features of each alone", "",
+                        cpu_backends) {
+  using scalar = typename TestType::scalar;
+  using end = std::optional<index_t>;
+  const auto [nested, end_token] =
+      GENERATE(std::pair(false, end{999}), std::pair(false, end{}), std::pair(true, end{}));
+  const host_tensor<index_t> texts = nested ? nested_texts() : texts_that_begin_alike();
+  const text_run<TestType> run(activation::quick_gelu, end_token);
+  std::vector<host_tensor<scalar>> alone;
+  for (index_t i = 0; i < texts.extent(0); ++i) {
+    alone.push_back(run.features(texts.view().slice(0, i, i + 1)));
+  }
+  for (const index_t max_rows : {1, 100, 2000}) {
+    const auto together = run.features(texts, max_rows);
+    for (index_t i = 0; i < texts.extent(0); ++i) {
+      INFO("text " << i << ", " << max_rows << " rows");
+      CHECK(relative_difference<scalar, scalar>(std::as_const(together).view().slice(0, i, i + 1),
+                                                alone[static_cast<std::size_t>(i)]) <=
+            reordering<scalar>);
+    }
+  }
 }
 
 TEST_CASE("a text ends at the first end token, or at the largest id") {

@@ -310,7 +310,7 @@ class eigen_backend {
         blas::multiply(alone, T{1}, q[i][h], k[i][h].transposed(), T{0}, pattern.view());
         for (index_t row = 0; row < n_queries; ++row) {
           T* p = pattern.data() + row * n_tokens;
-          const index_t seen = causal ? row + 1 : n_tokens;
+          const index_t seen = causal ? n_tokens - n_queries + row + 1 : n_tokens;
           rows::softmax(scale, p, p, seen);
           std::fill(p + seen, p + n_tokens, T{0});
         }

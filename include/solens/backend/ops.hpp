@@ -38,7 +38,7 @@ void bias_layer_norm(const B& be, const_view_of<B> bias, view_of<B> x, const_vie
 ///
 /// @param q        [n_images, n_heads, n_queries, d_head]; any strides, as all of these
 /// @param k, v     [n_images, n_heads, n_tokens, d_head]
-/// @param causal   query i sees tokens up to i (then n_queries is n_tokens)
+/// @param causal   the queries are the last tokens', and each sees those up to its own
 /// @param out      [n_images, n_heads, n_queries, d_head]
 /// @param first    [n_images, n_heads, n_tokens]: the pattern of query 0; empty when not wanted
 /// @param scores   [n_images, n_heads, n_queries, n_tokens]: workspace, the pattern when it

@@ -108,7 +108,7 @@ class vision_tower {
 
   transformer_pass<B> pass_over(const B& be, view_of<B> x, workspace& work,
                                 activation_cache<B>* cache) const {
-    return {be, config_, weights_.blocks, work, x, 0, false, cache};
+    return {be, config_, weights_.blocks, work, x, {{x.extent(0), x.extent(1), {}}}, false, cache};
   }
 
   void finish(transformer_pass<B>& pass, view_of<B> representation) const {
