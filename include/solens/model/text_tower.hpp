@@ -29,8 +29,8 @@ struct text_workspace {
 /// A text ends with the token at which its features are read; since attention is causal, what
 /// follows changes nothing and is not computed, and what precedes it is computed once for all
 /// texts of a batch that begin with it. So a text costs the tokens after those that it shares with
-/// its neighbours in lexicographic order: words 2.2 in the mean instead of 3.3, the prompts of
-/// a template little more than the class' name. Features depend on the company by rounding alone.
+/// its neighbours in lexicographic order; the more texts at once, the fewer. Features depend on the
+/// company by rounding alone.
 ///
 /// Source: arXiv 2103.00020, section 2.4.
 template <tensor_backend B>
