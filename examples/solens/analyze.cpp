@@ -1,6 +1,7 @@
-#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/findings/analysis.hpp>
@@ -10,6 +11,8 @@
 #include "hashing.hpp"
 #include "lens_run.hpp"
 #include "run_folder.hpp"
+#include "stopwatch.hpp"
+#include "words.hpp"
 
 namespace solens::program {
 namespace {
@@ -44,14 +47,12 @@ Json architecture_of(const clip_config& model) {
 }
 
 /// Everything that the findings depend on, under the names that a message would use.
-json identity_of(const analyze_call& call, const clip_source& model, const image_input& input,
-                 const std::vector<index_t>& layers) {
-  std::string list, weights;
+/// @param model_hash  `sha256_of` the model
+json identity_of(const analyze_call& call, const clip_source& model, const std::string& model_hash,
+                 const image_input& input, const std::vector<index_t>& layers) {
+  std::string list;
   for (index_t i = 0; i < input.size(); ++i) list += input.name(i) + "\n";
-  for (const safetensors_file& file : model.weights.files()) {
-    weights += sha256_of_file(file.name()) + "\n";
-  }
-  return {{"model", sha256(weights)},
+  return {{"model", model_hash},
           {"configuration", architecture_of<json>(model.config)},
           {"list of images", sha256(list)},
           {"--layers", layers},
@@ -109,16 +110,6 @@ struct progress_state {
     state.identity = std::move(identity);
     return state;
   }
-};
-
-class stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 /// The forward pass over all images that are left, saving the state now and then, and when it ends
@@ -192,15 +183,26 @@ void run_analyze(const analyze_call& call) {
     throw argument_error("analyze", std::to_string(call.top) + " images or more, as --top says",
                          std::to_string(input->size()), call.input.place());
   }
-  run_folder folder(call.out);
-  progress_state state = progress_state::open(folder, identity_of(call, model, *input, layers));
+  const std::string model_hash = sha256_of(model);
+  json identity = identity_of(call, model, model_hash, *input, layers);
+  std::optional<word_source> words;
+  if (!call.words.list.empty()) {
+    words.emplace(open_words(call.common, call.words, &model, model_hash, model.config.d_joint));
+    identity.update(identity_of(*words));
+  }
+  const run_folder folder = run_folder::create(call.out);
+  const passing_folder next = folder.begin_replacing();
+  progress_state state = progress_state::open(folder, std::move(identity));
   if (state.done > 0) input = open(state.done);
 
   report_json run{{"format", run_folder::format_version},
                   {"solens", SOLENS_VERSION},
                   {"model",
-                   {{"path", call.model.model},
-                    {"sha256", state.identity.at("model").get<std::string>()},
+                   {{"path", std::filesystem::absolute(call.model.model).string()},
+                    {"config", call.model.config.empty()
+                                   ? std::string()
+                                   : std::filesystem::absolute(call.model.config).string()},
+                    {"sha256", model_hash},
                     {"architecture", architecture_of<report_json>(model.config)}}}};
   report_json seconds;
   index_t analysed = 0, analysed_now = 0;
@@ -235,7 +237,7 @@ void run_analyze(const analyze_call& call) {
         throw_if_stopped();
       });
       finished += c.d_mlp;
-      folder.write_layer(layer, found);
+      write_layer(next.path() / run_folder::layer_file(layer), found);
     }
     bar.finish();
     seconds["findings"] = static_cast<float>(finding.seconds());
@@ -249,6 +251,12 @@ void run_analyze(const analyze_call& call) {
   }
   std::string list;
   for (const std::string& name : names) list += name + "\n";
+  write_file_atomically(next.path() / "images.txt", list);
+  if (words) {
+    const stopwatch describing;
+    run["words"] = describe_layers(call.common, *words, layers, next.path(), next.path());
+    seconds["words"] = static_cast<float>(describing.seconds());
+  }
   seconds["total"] = static_cast<float>(whole.seconds());
   run["images"] = {{"source", call.input.place()},
                    {"count", analysed},
@@ -267,7 +275,8 @@ void run_analyze(const analyze_call& call) {
   run["seconds"] = seconds;
   const float spent = seconds.at("images").get<float>();
   run["images_per_second"] = spent > 0 ? static_cast<float>(analysed_now) / spent : 0.0F;
-  folder.publish(layers, names, run);
+  folder.finish_replacing(run);
+  std::filesystem::remove_all(folder.unfinished());
 }
 
 }  // namespace solens::program

@@ -12,5 +12,6 @@ void run_preprocess(const preprocess_call&);
 void run_decompose(const decompose_call&);
 void run_effects(const effects_call&);
 void run_analyze(const analyze_call&);
+void run_describe(const describe_call&);
 
 }  // namespace solens::program

@@ -3,8 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include <charconv>  // std::from_chars
-#include <csignal>   // SIGPIPE
+#include <algorithm>  // std::sort, std::unique
+#include <charconv>   // std::from_chars
+#include <csignal>    // SIGPIPE
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -266,6 +267,54 @@ void declare_effects(CLI::App& app, action& run) {
   });
 }
 
+/// Options that make sense with words only; `--words` itself is declared here, too.
+void add_words(CLI::App& sub, word_options& words, bool required) {
+  CLI::Option* list = add_path(sub, "--words", words.list, "Words or phrases, one a line");
+  list->required(required);
+  CLI::Option* embeddings = add_path(sub, "--word-embeddings", words.embeddings,
+                                     "Their embeddings [words, E], .npy, a row for each line that "
+                                     "holds a word [the text tower's]");
+  embeddings->needs(list);
+  sub.add_option_function<std::string>(
+         "--atoms",
+         [&words](const std::string& text) {
+           words.atoms = numbers_in("--atoms", text);
+           std::sort(words.atoms.begin(), words.atoms.end());
+           words.atoms.erase(std::unique(words.atoms.begin(), words.atoms.end()),
+                             words.atoms.end());
+           if (words.atoms.front() < 1 || words.atoms.back() > 1024) {
+             throw CLI::ValidationError("--atoms", "expected numbers from 1 to 1024, got " + text);
+           }
+         },
+         "Words a neuron; of several numbers, as in 4,8,16, the weights are kept of each [32]")
+      ->type_name("LIST")
+      ->needs(list);
+  sub.add_option_function<std::string>(
+         "--dictionary",
+         [&words](const std::string& name) {
+           words.scaling = name == "unit" ? solens::dictionary_scaling::unit
+                                          : solens::dictionary_scaling::reference;
+         },
+         "How embeddings are scaled: unit, by word, or reference, by coordinate [unit]")
+      ->type_name("D")
+      ->check(CLI::IsMember({"unit", "reference"}))
+      ->needs(list);
+  sub.add_option("--template", words.sentence, "Sentence that a word stands in, at {} [{}]")
+      ->type_name("TEXT")
+      ->check([](const std::string& text) -> std::string {
+        const auto place = text.find("{}");
+        if (place != text.npos && text.find("{}", place + 2) == text.npos) return {};
+        return "expected one {} for the word, got '" + text + "'";
+      })
+      ->needs(list)
+      ->excludes(embeddings);
+  add_path(sub, "--vocab", words.vocab, vocab_help)->needs(list)->excludes(embeddings);
+  add_path(sub, "--cache", words.cache,
+           "Where embeddings are kept for later [$XDG_CACHE_HOME/solens or ~/.cache/solens]", "DIR")
+      ->needs(list)
+      ->excludes(embeddings);
+}
+
 void declare_analyze(CLI::App& app, action& run) {
   auto o = std::make_shared<analyze_call>();
   CLI::App& sub =
@@ -277,6 +326,7 @@ void declare_analyze(CLI::App& app, action& run) {
   sub.add_option("--top", o->top, "Images kept of each neuron [100]")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000'000));
+  add_words(sub, o->words, false);
   add_lens(sub, o->how, o->coefficient);
   sub.add_option("--memory", o->memory, "Memory to stay within, as in 4GB [4GB]")
       ->type_name("SIZE")
@@ -288,6 +338,20 @@ void declare_analyze(CLI::App& app, action& run) {
       ->required();
   add_common(sub, o->common);
   sub.final_callback([o, &run] { run = [o] { run_analyze(*o); }; });
+}
+
+void declare_describe(CLI::App& app, action& run) {
+  auto o = std::make_shared<describe_call>();
+  CLI::App& sub = subcommand(app, "describe", "--run DIR --words FILE [options]",
+                             "Every neuron of a run in words, in place of what it has");
+  add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
+  add_words(sub, o->words, true);
+  CLI::Option* model = add_path(sub, "--model", o->model.model,
+                                "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_describe(*o); }; });
 }
 
 /// The subcommand that was named, or the program when none was.
@@ -342,6 +406,7 @@ int main(int argc, char** argv) {
   declare_decompose(app, run);
   declare_effects(app, run);
   declare_analyze(app, run);
+  declare_describe(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

@@ -7,6 +7,8 @@
 #include <solens/image/preprocess_json.hpp>
 #include <solens/text/load_tokenizer.hpp>
 
+#include "hashing.hpp"
+
 namespace solens::program {
 namespace fs = std::filesystem;
 
@@ -79,6 +81,14 @@ bpe_tokenizer open_tokenizer(const std::string& vocab, const clip_source& model)
         std::to_string(tokenizer.vocab_size()), from.string());
   }
   return tokenizer;
+}
+
+std::string sha256_of(const clip_source& model) {
+  std::string hashes;
+  for (const safetensors_file& file : model.weights.files()) {
+    hashes += sha256_of_file(file.name()) + "\n";
+  }
+  return sha256(hashes);
 }
 
 std::string name_of(activation kind) {

@@ -20,6 +20,10 @@ namespace solens::program {
 /// @throws io_error, format_error, not_supported naming the file
 clip_source open_model(const model_options&);
 
+/// SHA-256 over the weight files, in hexadecimal.
+/// @throws io_error naming the file
+std::string sha256_of(const clip_source&);
+
 std::string name_of(activation kind);
 
 /// @throws argument_error when the model has no such tower

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <solens/core/shape.hpp>
+#include <solens/findings/text_dictionary.hpp>
 #include <solens/lens/frozen_norm.hpp>
 
 /// The words of a call, parsed: one plain struct a subcommand, so that the parser stays in
@@ -87,10 +88,22 @@ struct effects_call {
   std::string out;
 };
 
+/// Words to describe neurons with.
+struct word_options {
+  std::string list;             ///< empty: none
+  std::string embeddings;       ///< .npy of the words' embeddings; empty: the text tower makes them
+  std::string vocab;            ///< empty: the model's own
+  std::string sentence = "{}";  ///< that a word stands in before the text tower
+  std::string cache;            ///< folder for embeddings; empty: the user's
+  std::vector<index_t> atoms{32};  ///< words a neuron, ascending
+  dictionary_scaling scaling = dictionary_scaling::unit;
+};
+
 struct analyze_call {
   common_options common;
   model_options model;
   image_options input;
+  word_options words;
   std::vector<index_t> layers;  ///< empty: all that have later blocks
   index_t top = 100;
   convention how = convention::centered;
@@ -98,6 +111,13 @@ struct analyze_call {
   std::size_t memory = std::size_t{4} << 30;  ///< bytes
   double save_every = 60;                     ///< seconds between two states on disk
   std::string out;
+};
+
+struct describe_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  word_options words;
 };
 
 }  // namespace solens::program

@@ -14,32 +14,68 @@ namespace solens::program {
 using report_json = nlohmann::basic_json<nlohmann::ordered_map, std::vector, std::string, bool,
                                          std::int64_t, std::uint64_t, float>;
 
+/// A folder for files on their way: removed with what it holds, unless it has been renamed by then.
+class passing_folder {
+ public:
+  /// @throws io_error naming the folder that it is to be in
+  explicit passing_folder(std::filesystem::path path);
+  ~passing_folder();
+  passing_folder(const passing_folder&) = delete;
+  passing_folder& operator=(const passing_folder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// The folder that `analyze` fills and others read. docs/run-folder.md describes its files.
 ///
 /// While an analysis is under way, all that is unfinished is in the folder's `.unfinished`: the
-/// state and the coefficients. What an earlier analysis left is replaced only at the end.
+/// state and the coefficients. Files of the folder are replaced together: the new ones are
+/// gathered in `.next.part`, which becomes `.next` when they are complete; from then on they move
+/// to their places, and where that is broken off, whoever opens the folder next goes on with it.
 class run_folder {
  public:
   static constexpr int format_version = 1;
 
   /// Creates the folder where there is none.
   /// @throws io_error naming it
-  explicit run_folder(std::filesystem::path path);
+  static run_folder create(std::filesystem::path path);
+
+  /// A folder with a finished analysis.
+  /// @throws io_error when it holds none
+  static run_folder open(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path unfinished() const { return path_ / ".unfinished"; }
+  static std::string layer_file(index_t layer);
 
-  /// Writes the tensors of one layer into the unfinished part.
-  void write_layer(index_t layer, const layer_findings<float>& found);
+  /// What `run.json` says: of a model with path and sha256, and of one layer or more.
+  /// @throws io_error, format_error, not_supported (another version), naming the file
+  report_json record() const;
 
-  /// Puts everything in its place: the layers written, the list of images, a line for every
-  /// neuron, the record of the run; then removes the unfinished part.
-  /// @param layers  in order, each written before
-  void publish(const std::vector<index_t>& layers, const std::vector<std::string>& images,
-               const report_json& run);
+  /// An empty folder for the files that are to take the place of those here; one at a time.
+  /// @throws io_error
+  passing_folder begin_replacing() const { return passing_folder(part()); }
+
+  /// Puts the files written to that folder into their places, with `run` and with a line for every
+  /// neuron of its layers, made from the layers' files and the words among them. Files of an
+  /// earlier analysis that `run` does not speak of are removed.
+  void finish_replacing(const report_json& run) const;
 
  private:
+  explicit run_folder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path part() const { return path_ / ".next.part"; }
+  void move_into_place() const;
+
   std::filesystem::path path_;
 };
+
+/// The layers of a run, as its record says.
+std::vector<index_t> layers_of(const report_json& run);
+
+/// Writes the tensors of one layer.
+void write_layer(const std::filesystem::path& file, const layer_findings<float>& found);
 
 }  // namespace solens::program

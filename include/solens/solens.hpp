@@ -5,6 +5,7 @@
 
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
+#include <solens/backend/normalize_rows.hpp>
 #include <solens/backend/ops.hpp>
 #include <solens/backend/reference.hpp>
 #include <solens/core/atomic_file.hpp>
@@ -22,10 +23,13 @@
 #include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
+#include <solens/findings/description.hpp>
 #include <solens/findings/direction.hpp>
 #include <solens/findings/growing_least_squares.hpp>
 #include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
+#include <solens/findings/text_dictionary.hpp>
+#include <solens/findings/zero_shot.hpp>
 #include <solens/image/image.hpp>
 #include <solens/image/image_list.hpp>
 #include <solens/image/image_stream.hpp>
@@ -45,6 +49,7 @@
 #include <solens/lens/writer_selection.hpp>
 #include <solens/model/activation_cache.hpp>
 #include <solens/model/config.hpp>
+#include <solens/model/embed_names.hpp>
 #include <solens/model/infer_config.hpp>
 #include <solens/model/lens_inputs.hpp>
 #include <solens/model/lens_views.hpp>

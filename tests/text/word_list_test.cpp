@@ -13,6 +13,7 @@ TEST_CASE("words are trimmed and kept once, in their order") {
   const auto list = solens::read_word_list(path);
   CHECK(list.words == strings{"the", "ice cream", "na\u00EFve", "last"});
   CHECK(list.duplicates == strings{"the"});
+  CHECK(list.positions == std::vector<std::size_t>{0, 1, 3, 4});
 }
 
 TEST_CASE("a list without words, or no list, is an error") {

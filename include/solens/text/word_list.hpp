@@ -54,6 +54,7 @@ namespace solens {
 /// Words or phrases, each once, in the order of the file.
 struct word_list {
   std::vector<std::string> words;       ///< UTF-8
+  std::vector<std::size_t> positions;   ///< of each among the lines that hold a word, ascending
   std::vector<std::string> duplicates;  ///< what was dropped because an earlier line has it too
 };
 
@@ -65,8 +66,9 @@ inline word_list read_word_list(const std::filesystem::path& path) {
   word_list list;
   std::unordered_set<std::string> seen;
   for (detail::text_line& line : detail::read_lines(path)) {
-    auto& target = seen.insert(line.text).second ? list.words : list.duplicates;
-    target.push_back(std::move(line.text));
+    const bool is_new = seen.insert(line.text).second;
+    if (is_new) list.positions.push_back(list.words.size() + list.duplicates.size());
+    (is_new ? list.words : list.duplicates).push_back(std::move(line.text));
   }
   if (list.words.empty()) {
     throw format_error("read words", "a word a line", "no words", path.string());
