@@ -97,14 +97,14 @@ class direct_file {
 
   /// @throws io_error naming the file, when the disk is full say
   void write(std::uint64_t at, std::span<const std::byte> bytes) {
-    transfer(bytes, [&](const std::byte* from, std::size_t n, std::size_t done) {
+    transfer("room", bytes, [&](const std::byte* from, std::size_t n, std::size_t done) {
       return ::pwrite(file_, from, n, static_cast<off_t>(at + done));
     });
   }
 
   /// @throws io_error naming the file, also when it is shorter
   void read(std::uint64_t at, std::span<std::byte> bytes) const {
-    transfer(bytes, [&](std::byte* to, std::size_t n, std::size_t done) {
+    transfer("a disk that can be read", bytes, [&](std::byte* to, std::size_t n, std::size_t done) {
       return ::pread(file_, to, n, static_cast<off_t>(at + done));
     });
   }
@@ -121,9 +121,10 @@ class direct_file {
   }
 
  private:
-  /// Calls `some(address, bytes, done)` until all bytes have passed.
+  /// Calls `some(address, bytes, done)` until all bytes have passed; `needed` is what an error says
+  /// was expected.
   template <class Byte, class F>
-  void transfer(std::span<Byte> bytes, F&& some) const {
+  void transfer(const std::string& needed, std::span<Byte> bytes, F&& some) const {
     constexpr std::size_t most = std::size_t{1} << 30;
     for (std::size_t done = 0; done < bytes.size();) {
       const std::size_t left = bytes.size() - done;
@@ -134,7 +135,7 @@ class direct_file {
         throw io_error("direct_file", std::to_string(left) + " more bytes", "the end of the file",
                        path_.string());
       } else if (errno != EINTR && !(errno == EINVAL && go_through_the_cache())) {
-        fail("room, or a disk, for " + std::to_string(left) + " more bytes");
+        fail(needed + " for " + std::to_string(left) + " more bytes");
       }
     }
   }
