@@ -34,7 +34,7 @@ index_t embed_names(const B& be, const text_tower<B>& tower, const bpe_tokenizer
   checks::same("embed_names", shape{n, e}, out.extents(), "out");
   if (t == 0) throw argument_error("embed_names", "one template or more", "none", "templates");
 
-  // The tower runs texts of one length together: it wants many, to find some of each.
+  // The tower computes once what texts begin with: it wants many, to find common beginnings.
   const index_t at_once = std::max<index_t>(1, 8192 / t);
   auto work = tower.make_workspace(be);
   auto features = be.allocate({std::min(n, at_once) * t, e}), share = be.allocate({1, t});
