@@ -42,6 +42,7 @@
 #include <solens/lens/effect_norms.hpp>
 #include <solens/lens/frozen_norm.hpp>
 #include <solens/lens/head_map.hpp>
+#include <solens/lens/head_readout.hpp>
 #include <solens/lens/indirect.hpp>
 #include <solens/lens/reference_shares.hpp>
 #include <solens/lens/scratch.hpp>
