@@ -62,6 +62,7 @@
 #include <solens/model/vision_tower.hpp>
 #include <solens/model/weights.hpp>
 #include <solens/stats/accumulator.hpp>
+#include <solens/stats/accuracy.hpp>
 #include <solens/stats/mean.hpp>
 #include <solens/stats/quantile.hpp>
 #include <solens/stats/second_moments.hpp>
