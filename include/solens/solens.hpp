@@ -20,6 +20,8 @@
 #include <solens/core/site.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
+#include <solens/findings/ablated_layer.hpp>
+#include <solens/findings/ablation.hpp>
 #include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
@@ -29,6 +31,7 @@
 #include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
+#include <solens/findings/writer_directions.hpp>
 #include <solens/findings/zero_shot.hpp>
 #include <solens/image/image.hpp>
 #include <solens/image/image_list.hpp>
