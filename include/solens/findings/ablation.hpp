@@ -29,6 +29,16 @@ struct ablation_options {
   std::uint64_t seed = 0;    ///< of the random controls
 };
 
+/// The names of an ablation's rows, in order; `ablation` says what they are.
+/// @param sets  names of the sets of directions
+inline std::vector<std::string> ablation_rows(const std::vector<std::string>& sets) {
+  std::vector<std::string> names{"baseline", "without_neurons", "without_significant",
+                                 "without_insignificant"};
+  names.insert(names.end(), sets.begin(), sets.end());
+  names.insert(names.end(), {"random_directions", "random_neurons", "random_neurons_kept"});
+  return names;
+}
+
 /// What is left of representations when writers are mean-ablated, in one pass over a stream.
 ///
 /// Of each image and layer, with M the representation scaled to the norm `coefficient`, phi the
@@ -87,14 +97,7 @@ class ablation {
   index_t n_images() const { return n_images_; }
 
   /// The names of the rows of layer number `i` of the constructor's, in order.
-  std::vector<std::string> rows(std::size_t i) const {
-    std::vector<std::string> names{"baseline", "without_neurons", "without_significant",
-                                   "without_insignificant"};
-    const auto& sets = layers_.at(i).names;
-    names.insert(names.end(), sets.begin(), sets.end());
-    names.insert(names.end(), {"random_directions", "random_neurons", "random_neurons_kept"});
-    return names;
-  }
+  std::vector<std::string> rows(std::size_t i) const { return ablation_rows(layers_.at(i).names); }
 
   /// How many of its n_images() * n_writers effects were significant.
   index_t n_significant(std::size_t i) const { return n_significant_.at(i); }
