@@ -1,67 +1,16 @@
 #include <benchmark/benchmark.h>
 
-#include <memory>
-#include <random>
 #include <vector>
 
-#include <solens/backend/eigen.hpp>
 #include <solens/lens/effect_norms.hpp>
 #include <solens/lens/second_order.hpp>
 
+#include "lens/random_vit.hpp"
+
 using namespace solens;
+using namespace solens::bench;
 
 namespace {
-
-using backend = eigen_backend<float>;
-
-/// A ViT-B/32 of random numbers, as far as the lens sees it: 12 blocks of 12 heads, 50 tokens.
-/// One block's weights and activations stand for all, which changes no extents.
-struct vit_b_32 {
-  static constexpr index_t layers = 12, heads = 12, d_head = 64, width = 768, joint = 512;
-  static constexpr index_t tokens = 50, neurons = 3072, images = 32;
-
-  std::vector<host_tensor<float>> memory;
-  lens_weights<backend> weights;
-  lens_activations<backend> activations;
-
-  vit_b_32() {
-    const lens_block_weights<backend> w{normal({width}),
-                                        normal({width}),
-                                        normal({heads, d_head, width}),
-                                        normal({heads, d_head}),
-                                        normal({heads, width, d_head}),
-                                        normal({width}),
-                                        normal({width, neurons}).transposed(),
-                                        normal({width})};
-    weights = {std::vector(layers, w), normal({width}), normal({width}), normal({width, joint})};
-    const auto positive = normal({images, tokens}, 1, 0.1f);
-    const lens_block_activations<backend> a{
-        .ln_1_mean = normal({images, tokens}),
-        .ln_1_scale = positive,
-        .class_attention = normal({images, heads, tokens}, 1.0f / tokens, 0.001f),
-        .values = {},
-        .writers = normal({images, tokens, neurons}),
-        .mlp_out = {}};
-    activations = {std::vector(layers, a),
-                   {},
-                   normal({images}),
-                   normal({images}, 1, 0.1f),
-                   normal({images, joint})};
-  }
-
-  host_view<const float> normal(const shape& extents, float mean = 0, float deviation = 0.1f) {
-    static std::mt19937 generator(1);
-    std::normal_distribution<float> numbers(mean, deviation);
-    auto& tensor = memory.emplace_back(extents);
-    for (float& value : tensor) value = numbers(generator);
-    return std::as_const(tensor).view();
-  }
-};
-
-const vit_b_32& model() {
-  static const vit_b_32 shared;
-  return shared;
-}
 
 const head_maps<backend>& heads(const backend& be) {
   static const head_maps<backend> shared(be, model().weights, convention::centered);

@@ -13,5 +13,6 @@ void run_decompose(const decompose_call&);
 void run_effects(const effects_call&);
 void run_analyze(const analyze_call&);
 void run_describe(const describe_call&);
+void run_ablate(const ablate_call&);
 
 }  // namespace solens::program

@@ -5,8 +5,8 @@
 #include <solens/weights/safetensors.hpp>
 
 #include "commands.hpp"
-#include "model_files.hpp"
 #include "run_folder.hpp"
+#include "run_model.hpp"
 #include "stopwatch.hpp"
 #include "words.hpp"
 
@@ -14,24 +14,10 @@ namespace solens::program {
 namespace {
 
 /// The model of a run; not set when it is not there and not needed.
-/// @throws argument_error when it is another
 std::optional<clip_source> model_of(const describe_call& call, const report_json& run) {
-  const auto& recorded = run.at("model");
-  model_options place = call.model;
-  if (place.model.empty()) {
-    place.model = recorded.at("path").get<std::string>();
-    if (place.config.empty()) place.config = recorded.value("config", std::string());
-    if (!std::filesystem::exists(place.model) && !call.words.embeddings.empty()) return {};
-  }
-  std::optional<clip_source> model = open_model(place);
-  const std::string hash = sha256_of(*model);
-  if (recorded.at("sha256") != hash) {
-    throw argument_error(
-        "describe",
-        "the model of " + call.run + ", of SHA-256 " + recorded.at("sha256").get<std::string>(),
-        "another, of SHA-256 " + hash, place.model);
-  }
-  return model;
+  const bool needed = call.words.embeddings.empty() || !call.model.model.empty();
+  if (!needed && !std::filesystem::exists(run.at("model").at("path").get<std::string>())) return {};
+  return open_model_of_run(call.run, run, call.model);
 }
 
 }  // namespace

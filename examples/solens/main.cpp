@@ -354,6 +354,49 @@ void declare_describe(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_describe(*o); }; });
 }
 
+void declare_ablate(CLI::App& app, action& run) {
+  auto o = std::make_shared<ablate_call>();
+  CLI::App& sub = subcommand(app, "ablate",
+                             "--run DIR (--images PATH --labels folders | --pixels F --label-ids F)"
+                             " (--classifier F | --classes FILE) [options]",
+                             "Accuracies without neurons, and with parts of their effects");
+  add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
+  add_input(sub, o->input);
+  add_path(sub, "--label-ids", o->label_ids, "Class numbers from 0, one an image: F.npy", "F");
+  CLI::App& classifier = one_of(sub, "Classifier, one of");
+  add_path(classifier, "--classifier", o->classifier, "Class embeddings: F.npy [E, classes]", "F");
+  CLI::Option* classes =
+      add_path(classifier, "--classes", o->classes, "Text file, a class name a line");
+  add_path(sub, "--templates", o->templates,
+           "Text file, a sentence with {} a line [a photo of a {}.]")
+      ->needs(classes);
+  add_path(sub, "--vocab", o->vocab, vocab_help)->needs(classes);
+  sub.add_option("--seed", o->seed, "Of the random controls [0]")->type_name("N");
+  sub.add_option("--memory", o->memory,
+                 "Memory for the layers; several passes where they need more [4GB]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  sub.add_option("--logits", o->logits, "Where the logits of every row go: .safetensors")
+      ->type_name("FILE")
+      ->check([](const std::string& path) -> std::string {
+        if (std::filesystem::path(path).extension() == ".safetensors") return {};
+        return "expected a file that ends in .safetensors, got '" + path + "'";
+      });
+  add_path(sub, "--out", o->out, "Where the JSON goes [standard output]");
+  CLI::Option* model = add_path(sub, "--model", o->model.model,
+                                "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] {
+    if (o->input.labels.empty() == o->label_ids.empty()) {
+      throw CLI::ValidationError("labels", "expected --labels folders or --label-ids, got " +
+                                               std::string(o->label_ids.empty() ? "none" : "both"));
+    }
+    run = [o] { run_ablate(*o); };
+  });
+}
+
 /// The subcommand that was named, or the program when none was.
 const CLI::App& chosen(const CLI::App& app) {
   const auto subs = app.get_subcommands();
@@ -407,6 +450,7 @@ int main(int argc, char** argv) {
   declare_effects(app, run);
   declare_analyze(app, run);
   declare_describe(app, run);
+  declare_ablate(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

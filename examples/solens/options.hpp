@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>  // std::size_t
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,23 @@ struct describe_call {
   model_options model;  ///< empty: the one that the run names
   std::string run;
   word_options words;
+};
+
+/// Exactly one of `classifier` and `classes`, and of `input.labels` and `label_ids`, is set.
+struct ablate_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  image_options input;
+  std::string label_ids;  ///< .npy of class numbers, one an image
+  std::string run;
+  std::string classifier;  ///< .npy [E, classes]
+  std::string classes;     ///< a class name a line
+  std::string templates;   ///< a sentence a line; empty: the usual one
+  std::string vocab;       ///< empty: the model's own
+  std::uint64_t seed = 0;
+  std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
+  std::string logits;                         ///< .safetensors; empty: not wanted
+  std::string out;                            ///< JSON; empty: standard output
 };
 
 }  // namespace solens::program

@@ -20,6 +20,8 @@
 #include <solens/core/site.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
+#include <solens/findings/ablated_layer.hpp>
+#include <solens/findings/ablation.hpp>
 #include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
@@ -29,6 +31,7 @@
 #include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
+#include <solens/findings/writer_directions.hpp>
 #include <solens/findings/zero_shot.hpp>
 #include <solens/image/image.hpp>
 #include <solens/image/image_list.hpp>
@@ -42,6 +45,7 @@
 #include <solens/lens/effect_norms.hpp>
 #include <solens/lens/frozen_norm.hpp>
 #include <solens/lens/head_map.hpp>
+#include <solens/lens/head_readout.hpp>
 #include <solens/lens/indirect.hpp>
 #include <solens/lens/reference_shares.hpp>
 #include <solens/lens/scratch.hpp>
@@ -61,6 +65,7 @@
 #include <solens/model/vision_tower.hpp>
 #include <solens/model/weights.hpp>
 #include <solens/stats/accumulator.hpp>
+#include <solens/stats/accuracy.hpp>
 #include <solens/stats/mean.hpp>
 #include <solens/stats/quantile.hpp>
 #include <solens/stats/second_moments.hpp>

@@ -1,6 +1,7 @@
 #include "support/test.hpp"
 
 #include "findings/effects_oracle.hpp"
+#include "findings/made_up.hpp"
 #include "support/backends.hpp"
 
 #include <limits>
@@ -8,93 +9,9 @@
 #include <solens/findings/analysis.hpp>
 
 using namespace solens;
+using test::made_up;
 
 namespace {
-
-/// Weights and activations of a transformer that nobody ran: the findings are exact for any
-/// numbers, so random ones will do.
-template <tensor_backend B>
-struct made_up {
-  using scalar = typename B::scalar;
-  static constexpr index_t layers = 4, heads = 2, d_head = 3, d_model = 6, d_joint = 10,
-                           writers = 7, tokens = 5, images = 31;
-  std::vector<host_tensor<scalar>> owned;
-  lens_weights<B> weights;
-  lens_activations<B> activations;
-  unsigned seed = 100;
-
-  const_view_of<B> random(const shape& extents, bool positive = false) {
-    owned.push_back(test::random_tensor<scalar>(extents, seed++));
-    if (positive) {
-      for (scalar& x : owned.back()) x = std::abs(x) + scalar{0.5};
-    }
-    return std::as_const(owned.back()).view();
-  }
-
-  made_up() {
-    for (index_t l = 0; l < layers; ++l) {
-      weights.blocks.push_back({random({d_model}), random({d_model}),
-                                random({heads, d_head, d_model}), random({heads, d_head}),
-                                random({heads, d_model, d_head}), random({d_model}),
-                                random({writers, d_model}), random({d_model})});
-      activations.blocks.push_back({random({images, tokens}),
-                                    random({images, tokens}, true),
-                                    random({images, heads, tokens}),
-                                    {},
-                                    random({images, tokens, writers}),
-                                    {}});
-    }
-    weights.ln_post_weight = random({d_model});
-    weights.ln_post_bias = random({d_model});
-    weights.projection = random({d_model, d_joint});
-    activations.ln_post_mean = random({images});
-    activations.ln_post_scale = random({images}, true);
-    activations.representation = random({images, d_joint});
-  }
-
-  lens_activations<B> batch(index_t begin, index_t end) const {
-    lens_activations<B> part = activations;
-    const auto cut = [&](const_view_of<B>& v) {
-      if (!v.empty()) v = v.slice(0, begin, end);
-    };
-    for (auto& b : part.blocks) {
-      for (auto* v : {&b.ln_1_mean, &b.ln_1_scale, &b.class_attention, &b.writers}) cut(*v);
-    }
-    for (auto* v : {&part.ln_post_mean, &part.ln_post_scale, &part.representation}) cut(*v);
-    return part;
-  }
-
-  void add(const B& be, analysis<B>& a, index_t begin, index_t end, index_t batch_size) const {
-    for (index_t i = begin; i < end; i += batch_size) {
-      a.add(be, batch(i, std::min(end, i + batch_size)));
-    }
-  }
-
-  /// [images, sources, writers]
-  host_tensor<scalar> coefficients(const B& be, index_t layer) const {
-    head_maps<B> maps(be, weights, convention::centered);
-    second_order_map<B> map(be, maps, weights, layer);
-    attention_routes<B> routes;
-    routes.update(be, activations, layer + 1);
-    host_tensor<scalar> s({images, map.n_sources(), writers});
-    map.coefficients(be, routes, activations.blocks[static_cast<std::size_t>(layer)].writers, s);
-    return s;
-  }
-
-  /// [images, writers, d_joint], all in memory.
-  host_tensor<scalar> effects(const B& be, index_t layer, convention how) const {
-    head_maps<B> maps(be, weights, how);
-    second_order_map<B> map(be, maps, weights, layer);
-    attention_routes<B> routes;
-    routes.update(be, activations, layer + 1);
-    host_tensor<scalar> s({images, map.n_sources(), writers}), rest({images, d_joint}),
-        out({images, writers, d_joint});
-    map.coefficients(be, routes, activations.blocks[static_cast<std::size_t>(layer)].writers, s);
-    map.rest(be, routes, activations, rest);
-    map.effects(be, s.view(), rest.view(), out);
-    return out;
-  }
-};
 
 /// The mean over the images of s [images, sources, writers]: [writers, sources].
 template <class T>

@@ -108,6 +108,22 @@ class second_order_map {
     }
   }
 
+  /// Calls f(begin, end, D) for all writers, block by block, with D [end - begin, n_sources,
+  /// d_joint] the directions of the writers begin to end - 1, about 32 MB of them, until it
+  /// returns.
+  template <class F>
+  void for_directions(const B& be, F&& f) {
+    constexpr index_t numbers = index_t{8} << 20;
+    const index_t step = std::clamp(numbers / std::max<index_t>(1, n_sources() * d_joint()),
+                                    index_t{1}, std::max<index_t>(1, n_writers()));
+    for (index_t begin = 0; begin < n_writers(); begin += step) {
+      const index_t end = std::min(begin + step, n_writers());
+      const view_of<B> d = chunk_.get(be, shape{end - begin, n_sources(), d_joint()});
+      directions(be, begin, end, d);
+      f(begin, end, const_view_of<B>(d));
+    }
+  }
+
   /// The Gram matrices D[n] D[n]^T, with which norms and angles of effects are those of
   /// coefficients: phi_a . phi_b = s_a^T G s_b.
   ///
@@ -115,8 +131,7 @@ class second_order_map {
   /// @note costs the directions and 2 * n_sources^2 * d_joint flops a writer
   void grams(const B& be, view_of<B> out) {
     checks::same("grams", shape{n_writers(), n_sources(), n_sources()}, out.extents(), "out");
-    for_chunks([&](index_t begin, index_t end) {
-      const const_view_of<B> d = chunk(be, begin, end);
+    for_directions(be, [&](index_t begin, index_t end, const_view_of<B> d) {
       be.batched_gemm(1, d, d.transposed(), 0, out.slice(0, begin, end));
     });
   }
@@ -129,8 +144,8 @@ class second_order_map {
   void project(const B& be, const_view_of<B> r, view_of<B> out) {
     checks::same("project", shape{n_writers(), d_joint()}, r.extents(), "r");
     checks::same("project", shape{n_writers(), n_sources()}, out.extents(), "out");
-    for_chunks([&](index_t begin, index_t end) {
-      be.batched_gemm(1, chunk(be, begin, end), r.slice(0, begin, end).split(1, 1), 0,
+    for_directions(be, [&](index_t begin, index_t end, const_view_of<B> d) {
+      be.batched_gemm(1, d, r.slice(0, begin, end).split(1, 1), 0,
                       out.slice(0, begin, end).split(1, 1));
     });
   }
@@ -187,8 +202,8 @@ class second_order_map {
   void effects(const B& be, const_view_of<B> s, const_view_of<B> rest, view_of<B> out) {
     checks::same("effects", shape{s.extent(0), n_sources(), n_writers()}, s.extents(), "s");
     checks::same("effects", shape{s.extent(0), n_writers(), d_joint()}, out.extents(), "out");
-    for_chunks([&](index_t begin, index_t end) {
-      be.batched_gemm(1, s.slice(2, begin, end).permuted({2, 0, 1}), chunk(be, begin, end), 0,
+    for_directions(be, [&](index_t begin, index_t end, const_view_of<B> d) {
+      be.batched_gemm(1, s.slice(2, begin, end).permuted({2, 0, 1}), d, 0,
                       out.slice(1, begin, end).permuted({1, 0, 2}));
     });
     if (!rest.empty()) {
@@ -205,10 +220,9 @@ class second_order_map {
     checks::same("effect_terms", shape{images, n_sources(), n_writers()}, s.extents(), "s");
     checks::same("effect_terms", shape{images, n_sources(), n_writers(), d_joint()}, out.extents(),
                  "out");
-    for_chunks([&](index_t begin, index_t end) {
+    for_directions(be, [&](index_t begin, index_t end, const_view_of<B> d) {
       be.multiply(s.slice(2, begin, end).repeated(d_joint()).permuted({1, 2, 3, 0}),
-                  chunk(be, begin, end).repeated(images).permuted({0, 2, 1, 3}),
-                  out.slice(2, begin, end));
+                  d.repeated(images).permuted({0, 2, 1, 3}), out.slice(2, begin, end));
     });
     if (!rest_terms.empty()) {
       be.axpby(1, rest_terms.repeated(n_writers()).permuted({1, 2, 0, 3}), 1, out);
@@ -216,26 +230,6 @@ class second_order_map {
   }
 
  private:
-  /// Writers whose directions are formed at a time: about 32 MB of them.
-  index_t chunk_size() const {
-    constexpr index_t numbers = index_t{8} << 20;
-    return std::clamp(numbers / std::max<index_t>(1, n_sources() * d_joint()), index_t{1},
-                      std::max<index_t>(1, n_writers()));
-  }
-
-  template <class F>
-  void for_chunks(F&& f) const {
-    for (index_t begin = 0; begin < n_writers(); begin += chunk_size()) {
-      f(begin, std::min(begin + chunk_size(), n_writers()));
-    }
-  }
-
-  const_view_of<B> chunk(const B& be, index_t begin, index_t end) {
-    const view_of<B> d = chunk_.get(be, shape{end - begin, n_sources(), d_joint()});
-    directions(be, begin, end, d);
-    return d;
-  }
-
   const head_maps<B>* heads_;
   index_t layer_;
   writer_selection<B> selection_;

@@ -1,0 +1,345 @@
+#include <algorithm>
+#include <cstdio>  // std::snprintf
+#include <iostream>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <solens/core/atomic_file.hpp>
+#include <solens/findings/ablation.hpp>
+#include <solens/findings/zero_shot.hpp>
+#include <solens/stats/accuracy.hpp>
+#include <solens/text/templates.hpp>
+#include <solens/text/word_list.hpp>
+#include <solens/weights/npy.hpp>
+#include <solens/weights/safetensors.hpp>
+
+#include "array_output.hpp"
+#include "commands.hpp"
+#include "console.hpp"
+#include "labels.hpp"
+#include "lens_run.hpp"
+#include "run_folder.hpp"
+#include "run_model.hpp"
+#include "stopwatch.hpp"
+
+namespace solens::program {
+namespace {
+
+/// What a run found about a layer.
+struct layer_of_run {
+  index_t layer;
+  safetensors_file file;
+  std::vector<std::pair<std::string, host_tensor<float>>> codes;  ///< by row: "code", "code_4"
+
+  layer_to_ablate<float> to_ablate() const {
+    layer_to_ablate<float> result{.layer = layer,
+                                  .mean_effect = file.view<float>("mean_effect"),
+                                  .mean_coefficients = file.view<float>("mean_coefficients"),
+                                  .threshold = file.view<float>("threshold"),
+                                  .directions = {{"direction", file.view<float>("direction")}}};
+    for (const auto& [row, vectors] : codes) result.directions.push_back({row, vectors.view()});
+    return result;
+  }
+};
+
+/// The code's rows of a layer: of the whole code first, then of its beginnings, shortest first.
+void read_codes(layer_of_run& of, const safetensors_file& dictionary) {
+  const auto words = dictionary.view<float>("embeddings");
+  const auto atoms = of.file.view<index_t>("code_atoms");
+  const auto add = [&](const std::string& row, const std::string& weights) {
+    of.codes.emplace_back(row,
+                          reconstruct_codes<float>(atoms, of.file.view<float>(weights), words));
+  };
+  add("code", "code_weights");
+  const std::string prefix = "code_weights_";
+  std::set<index_t> sizes;
+  for (const tensor_info& t : of.file.tensors()) {
+    if (t.name.starts_with(prefix)) sizes.insert(std::stoll(t.name.substr(prefix.size())));
+  }
+  for (const index_t size : sizes) {
+    const std::string number = std::to_string(size);
+    add("code_" + number, prefix + number);
+  }
+}
+
+std::vector<layer_of_run> read_layers(const run_folder& folder, const report_json& record) {
+  std::vector<layer_of_run> layers;
+  std::optional<safetensors_file> dictionary;
+  for (const index_t layer : layers_of(record)) {
+    auto& of = layers.emplace_back(
+        layer_of_run{layer, safetensors_file(folder.path() / run_folder::layer_file(layer)), {}});
+    if (!of.file.contains("code_atoms")) continue;
+    if (!dictionary) dictionary.emplace(folder.path() / "dictionary.safetensors");
+    read_codes(of, *dictionary);
+  }
+  return layers;
+}
+
+/// Names of the classes; empty where `--classifier` stands for them.
+std::vector<std::string> class_names(const ablate_call& call) {
+  if (call.classes.empty()) return {};
+  word_list list = read_word_list(call.classes);
+  if (list.duplicates.empty()) return std::move(list.words);
+  throw format_error("read classes", "each class once", "'" + list.duplicates.front() + "' again",
+                     call.classes);
+}
+
+std::vector<prompt_template> templates_of(const ablate_call& call) {
+  if (!call.templates.empty()) return read_templates(call.templates);
+  return {prompt_template(default_class_template)};
+}
+
+/// [d_joint, n_classes]
+template <tensor_backend B>
+typename B::tensor classifier_of(const B& be, const ablate_call& call, const clip_source& model,
+                                 const std::vector<std::string>& classes) {
+  if (!classes.empty()) {
+    return zero_shot_classifier(be, load_text_tower(be, model), open_tokenizer(call.vocab, model),
+                                classes, templates_of(call));
+  }
+  const auto numbers = npy_file(call.classifier).tensor<float>();
+  auto result = be.allocate(numbers.extents());
+  be.upload(numbers.view(), result.view());
+  return result;
+}
+
+/// @throws shape_error when the classifier is of another width
+index_t n_classes_of(const ablate_call& call, const std::vector<std::string>& classes,
+                     index_t d_joint) {
+  if (!classes.empty()) return std::ssize(classes);
+  const shape extents = npy_file(call.classifier).extents();
+  if (extents.rank() == 2 && extents[0] == d_joint && extents[1] > 0) return extents[1];
+  throw shape_error("read classifier", "[" + std::to_string(d_joint) + ", classes]",
+                    to_string(extents), call.classifier);
+}
+
+/// What is found of a layer: a count a row.
+struct layer_result {
+  index_t layer, n_effects = 0, n_significant = 0;
+  std::vector<std::string> rows = {};
+  std::vector<stats::accuracy> accuracy = {};
+};
+
+/// The parts of a call that every pass over the images needs.
+struct ablation_task {
+  const ablate_call& call;
+  const clip_source& model;
+  convention how;
+  double coefficient;
+  std::vector<index_t> labels;  ///< by position of the input
+
+  std::unique_ptr<image_input> images() const {
+    return open_images(call.input, preprocess_of(model), call.common.batch,
+                       threads_of(call.common));
+  }
+};
+
+/// As many layers, from the first on, as the memory holds; one at least.
+template <tensor_backend B>
+std::size_t layers_that_fit(const ablation_task& task, std::span<const layer_of_run> layers) {
+  const vision_config& c = task.model.config.vision;
+  std::size_t taken = 0, n = 0;
+  for (; n < layers.size(); ++n) {
+    taken += ablated_layer<B>::memory(c.d_mlp, (c.n_layers - 1 - layers[n].layer) * c.n_heads,
+                                      c.d_model, task.model.config.d_joint,
+                                      1 + std::ssize(layers[n].codes), task.how);
+    if (taken > task.call.memory && n > 0) break;
+  }
+  return n;
+}
+
+/// One pass over the images for layers that memory holds together.
+/// @param logits  where those of layer i and row r go, in the order of all rows; may be null
+/// @param first   of these layers' rows in there
+template <tensor_backend B>
+std::vector<layer_result> pass(const B& be, const ablation_task& task, const_view_of<B> classifier,
+                               std::span<const layer_of_run> layers, image_input& input,
+                               array_output* logits, std::size_t first) {
+  const vision_config& c = task.model.config.vision;
+  std::vector<index_t> numbers;
+  std::vector<layer_to_ablate<float>> found;
+  for (const auto& l : layers) {
+    numbers.push_back(l.layer);
+    found.push_back(l.to_ablate());
+  }
+  std::vector<site> sites = second_order_sites(c, numbers);
+  for (const index_t l : numbers) sites.push_back({site_kind::mlp_out, l});
+  lens_run<B> run(be, load_vision_tower(be, task.model),
+                  std::min(task.call.common.batch, input.size()), sites);
+  ablation<B> ablate(be, lens_weights_of(run.tower()), found,
+                     {.how = task.how, .coefficient = task.coefficient, .seed = task.call.seed});
+  std::vector<layer_result> results;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    auto rows = ablate.rows(i);
+    const std::size_t n = rows.size();
+    results.push_back({numbers[i], 0, 0, std::move(rows), std::vector<stats::accuracy>(n)});
+  }
+
+  scratch<B> memory;
+  for_each_batch(input, "ablate", task.call.common.quiet, [&](const image_input::batch& batch) {
+    std::vector<index_t> labels;
+    std::vector<std::string> names;
+    for (const index_t position : batch.positions) {
+      labels.push_back(task.labels[static_cast<std::size_t>(position)]);
+      names.push_back(input.name(position));
+    }
+    const auto activations = run(batch.pixels);
+    std::vector<const_view_of<B>> outputs;
+    for (const index_t l : numbers) outputs.push_back(run.cache().at({site_kind::mlp_out, l}));
+    std::size_t which = first;
+    const auto take = [&](std::size_t i, const_view_of<B> rows) {
+      const index_t r = rows.extent(0), n = rows.extent(1), k = classifier.extent(1);
+      const view_of<B> products = memory.get(be, {r * n, k});
+      be.gemm(1, rows.reshaped({r * n, rows.extent(2)}), classifier, 0, products);
+      host_tensor<float> host({r, n, k});
+      be.download(const_view_of<B>(products).reshaped({r, n, k}), host);
+      for (index_t row = 0; row < r; ++row) {
+        const host_view<const float> of_row = std::as_const(host).view()[row];
+        results[i].accuracy[static_cast<std::size_t>(row)].add(of_row, labels);
+        if (logits != nullptr) logits->append(which++, of_row);
+      }
+    };
+    ablate.add(be, activations, take, outputs, names);
+  });
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    results[i].n_effects = ablate.n_images() * c.d_mlp;
+    results[i].n_significant = ablate.n_significant(i);
+  }
+  return results;
+}
+
+/// `layer-9.baseline` and so on, for all layers.
+std::vector<array_output::array> logit_arrays(const std::vector<layer_of_run>& layers,
+                                              index_t n_classes) {
+  std::vector<array_output::array> arrays;
+  for (const auto& l : layers) {
+    std::vector<std::string> sets{"direction"};
+    for (const auto& code : l.codes) sets.push_back(code.first);
+    for (const std::string& row : ablation_rows(sets)) {
+      arrays.push_back({"layer-" + std::to_string(l.layer) + "." + row, {n_classes}});
+    }
+  }
+  return arrays;
+}
+
+report_json in_json(index_t hits, index_t n) {
+  const auto interval = stats::wilson_interval(hits, n);
+  return {{"hits", hits},
+          {"share", static_cast<float>(static_cast<double>(hits) / static_cast<double>(n))},
+          {"interval", {static_cast<float>(interval.low), static_cast<float>(interval.high)}}};
+}
+
+report_json in_json(const layer_result& of) {
+  report_json rows = report_json::array();
+  for (std::size_t r = 0; r < of.rows.size(); ++r) {
+    const stats::accuracy& a = of.accuracy[r];
+    rows.push_back({{"row", of.rows[r]},
+                    {"top_1", in_json(a.first(), a.n())},
+                    {"top_5", in_json(a.first_five(), a.n())}});
+  }
+  return {{"layer", of.layer},
+          {"effects", of.n_effects},
+          {"significant", of.n_significant},
+          {"rows", std::move(rows)}};
+}
+
+/// A line a row for people: percentages with the ends of their intervals.
+std::string in_words(const std::vector<layer_result>& results) {
+  std::string text;
+  char line[160];
+  for (const layer_result& of : results) {
+    std::snprintf(line, sizeof line, "layer %lld, %.2f %% of the effects significant\n",
+                  static_cast<long long>(of.layer),
+                  100 * static_cast<double>(of.n_significant) / static_cast<double>(of.n_effects));
+    text += line;
+    for (std::size_t r = 0; r < of.rows.size(); ++r) {
+      const stats::accuracy& a = of.accuracy[r];
+      const auto percent = [&](index_t hits) {
+        return 100 * static_cast<double>(hits) / static_cast<double>(a.n());
+      };
+      const auto one = stats::wilson_interval(a.first(), a.n());
+      const auto five = stats::wilson_interval(a.first_five(), a.n());
+      std::snprintf(line, sizeof line,
+                    "  %-22s top-1 %6.2f %% (%.2f to %.2f)   top-5 %6.2f %% (%.2f to %.2f)\n",
+                    of.rows[r].c_str(), percent(a.first()), 100 * one.low, 100 * one.high,
+                    percent(a.first_five()), 100 * five.low, 100 * five.high);
+      text += line;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+void run_ablate(const ablate_call& call) {
+  const stopwatch whole;
+  const run_folder folder = run_folder::open(call.run);
+  const report_json record = folder.record();
+  const clip_source model = open_model_of_run(call.run, record, call.model);
+  vision_of(model);
+  const std::vector<layer_of_run> layers = read_layers(folder, record);
+  const std::vector<std::string> classes = class_names(call);
+  const index_t n_classes = n_classes_of(call, classes, model.config.d_joint);
+  const report_json& options = record.at("options");
+  const bool reference = options.at("convention") == "reference";
+  ablation_task task{call,
+                     model,
+                     reference ? convention::reference : convention::centered,
+                     static_cast<double>(options.at("coefficient").get<float>()),
+                     {}};
+  auto input = task.images();
+  task.labels = labels_of(call.input, call.label_ids, input->size(), n_classes, classes);
+  std::optional<atomic_file> out;
+  if (!call.out.empty()) out.emplace(call.out);
+  std::optional<array_output> logits;
+  if (!call.logits.empty()) {
+    logits.emplace(call.logits, logit_arrays(layers, n_classes), input->size());
+  }
+  if (!call.common.quiet && layers.front().codes.empty()) {
+    std::cerr << "ablate: no rows of codes, since " << call.run << " has none (solens describe)\n";
+  }
+
+  std::vector<layer_result> results;
+  index_t n_skipped = 0;
+  with_backend(call.common, [&]<tensor_backend B>(const B& be) {
+    const auto classifier = classifier_of(be, call, model, classes);
+    std::size_t done = 0, n_rows = 0;
+    while (done < layers.size()) {
+      if (done > 0) input = task.images();
+      const auto rest = std::span(layers).subspan(done);
+      const auto now = rest.first(layers_that_fit<B>(task, rest));
+      for (layer_result& of :
+           pass(be, task, classifier.view(), now, *input, logits ? &*logits : nullptr, n_rows)) {
+        n_rows += of.rows.size();
+        results.push_back(std::move(of));
+      }
+      done += now.size();
+    }
+    n_skipped = std::ssize(input->skipped());
+  });
+
+  report_json report{{"format", 1},
+                     {"solens", SOLENS_VERSION},
+                     {"run", call.run},
+                     {"model", record.at("model")},
+                     {"images",
+                      {{"source", call.input.place()},
+                       {"count", results.front().accuracy.front().n()},
+                       {"skipped", n_skipped}}},
+                     {"classes", n_classes},
+                     {"seed", call.seed},
+                     {"layers", report_json::array()},
+                     {"seconds", static_cast<float>(whole.seconds())}};
+  for (const layer_result& of : results) report["layers"].push_back(in_json(of));
+  const std::string text = report.dump(2, ' ', false, report_json::error_handler_t::replace) + "\n";
+  if (logits) logits->finish();
+  if (!call.common.quiet) std::cerr << in_words(results);
+  if (!out) return print(text);
+  out->write(text);
+  out->commit();
+}
+
+}  // namespace solens::program
