@@ -11,17 +11,18 @@
 #include <solens/core/error.hpp>
 
 namespace toyland {
-namespace {
 
 using std::string_view;
-
-std::string_view one_of(words choices, random_source& r) {
-  return r.chance(50) ? choices[0] : r.pick_of(choices);  // the name more often than a synonym
-}
 
 std::string with_article(const std::string& noun) {
   const bool vowel = string_view("aeiou").find(noun[0]) != string_view::npos;
   return (vowel ? "an " : "a ") + noun;
+}
+
+namespace {
+
+std::string_view one_of(words choices, random_source& r) {
+  return r.chance(50) ? choices[0] : r.pick_of(choices);  // the name more often than a synonym
 }
 
 std::string noun_phrase(const mention& m, random_source& r) {

@@ -13,6 +13,9 @@ namespace toyland {
 /// said.
 description choose_words(const description& all, random_source&);
 
+/// "a boat", "an apple"
+std::string with_article(const std::string& noun);
+
 /// A description in words, by a small grammar with synonyms:
 ///
 ///     caption  = [opening] things [place]

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdint>
+#include <cstdio>  // std::printf
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include <solens/image/encode_png.hpp>
 
 #include "data_set.hpp"
+#include "evaluation.hpp"
 #include "grammar.hpp"
 #include "painter.hpp"
 
@@ -67,6 +69,36 @@ void declare_prompt(CLI::App& app, prompt_call& call) {
   });
 }
 
+struct evaluate_call {
+  std::string model;
+  int n = 500;
+  std::uint64_t seed = 2024;
+};
+
+/// Kinds told apart zero-shot, by the number of things and with or without the correlations.
+void evaluate(const evaluate_call& call) {
+  const clip model(call.model);
+  std::printf("zero-shot accuracy, %d kinds, %d scenes a row\n", n_kinds, call.n);
+  std::printf("%-26s %9s %9s\n", "", "best kind", "all kinds");
+  for (const bool planted : {true, false}) {
+    for (int things = 1; things <= most_things; ++things) {
+      const zero_shot_score score = zero_shot(
+          model, {.n = call.n, .seed = call.seed, .things = things, .how = {.planted = planted}});
+      const std::string row = std::to_string(things) + (things == 1 ? " thing" : " things") +
+                              (planted ? "" : ", correlations off");
+      std::printf("%-26s %8.1f%% %8.1f%%\n", row.c_str(), 100 * score.best, 100 * score.all);
+    }
+  }
+}
+
+void declare_evaluate(CLI::App& app, evaluate_call& call) {
+  CLI::App* sub = app.add_subcommand("evaluate", "How well a CLIP tells the kinds of things");
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--n", call.n, "Scenes a row [500]")->check(CLI::Range(1, 100'000));
+  sub->add_option("--seed", call.seed, "Of the scenes [2024]; training had 7");
+  sub->callback([&call] { evaluate(call); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,8 +106,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   paint_call paint_options;
   prompt_call prompt_options;
+  evaluate_call evaluate_options;
   declare_paint(app, paint_options);
   declare_prompt(app, prompt_options);
+  declare_evaluate(app, evaluate_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -418,7 +418,7 @@ def export(model, tokenizer, folder):
         if ".fc1." in name:
             p /= 1.702
         elif name.endswith("fc2.weight"):
-            p /= 1.702
+            p *= 1.702
         tensors[name] = p.half().contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
@@ -540,7 +540,8 @@ def train(rank, o, data, fresh):
             if run.step > o.label_steps:
                 accuracies = zero_shot(run.model, fresh, prompts)
                 run.report("zero-shot: one thing %.3f, cluttered %.3f" % accuracies)
-                export(run.model, data.tokenizer, o.out)
+    if rank == 0:
+        export(run.model, data.tokenizer, o.out)
     dist.destroy_process_group()
 
 
