@@ -1,6 +1,6 @@
 #include "data_set.hpp"
 
-#include <algorithm>  // std::min
+#include <algorithm>  // std::copy_n, std::fill_n
 #include <array>
 #include <cstddef>  // std::size_t
 #include <cstdio>   // std::snprintf
@@ -76,6 +76,20 @@ void write_pictures(const data_set_options& o, const std::filesystem::path& fold
     captions += record_of(s, name, caption_of(s, r)).dump() + "\n";
   }
   solens::write_file_atomically(folder / "captions.jsonl", captions);
+}
+
+void write_sheet(const data_set_options& o, int columns, const std::filesystem::path& png) {
+  const int rows = (o.n + columns - 1) / columns;
+  solens::rgb_image sheet(rows * o.side, columns * o.side);
+  std::fill_n(sheet.row(0), sheet.view().size(), std::uint8_t{255});
+  for (int i = 0; i < o.n; ++i) {
+    const picture p = paint(scene_of(o, i), o.side);
+    for (int y = 0; y < o.side; ++y) {
+      std::copy_n(p.image.row(y), 3 * o.side,
+                  sheet.row(i / columns * o.side + y) + 3 * o.side * (i % columns));
+    }
+  }
+  solens::write_png(png, sheet.view());
 }
 
 namespace {

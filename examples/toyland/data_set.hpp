@@ -24,6 +24,10 @@ scene scene_of(const data_set_options&, int i);
 /// @throws solens::io_error naming the file
 void write_pictures(const data_set_options&, const std::filesystem::path& folder);
 
+/// Scenes side by side, for a look: `columns` in a row, as many rows as `n` scenes need.
+/// @throws solens::io_error naming the file
+void write_sheet(const data_set_options&, int columns, const std::filesystem::path& png);
+
 /// How many captions a scene has in a raw data set.
 inline constexpr int captions_a_scene = 4;
 

@@ -79,6 +79,39 @@ std::string caption_of(const scene& s, random_source& r) {
 
 namespace {
 
+/// Calls `f` with every value of an enumeration of `n`.
+template <class T, class F>
+void for_each_value(int n, F&& f) {
+  for (int i = 0; i < n; ++i) f(static_cast<T>(i));
+}
+
+}  // namespace
+
+std::vector<std::string> words_and_phrases() {
+  std::vector<std::string> all;
+  const auto add_words = [&all](auto value) {
+    for (const string_view word : words_of(value)) all.emplace_back(word);
+  };
+  for_each_value<kind>(n_kinds, add_words);
+  for_each_value<colour>(n_colours, add_words);
+  for_each_value<texture>(n_textures, add_words);
+  for_each_value<setting>(n_settings, add_words);
+  for_each_value<relation>(n_relations, add_words);
+  for_each_value<kind>(n_kinds, [&all](kind k) {
+    const std::string noun(name_of(k));
+    for_each_value<colour>(n_colours,
+                           [&](colour c) { all.push_back(std::string(name_of(c)) + " " + noun); });
+    for_each_value<texture>(n_textures, [&](texture t) {
+      if (t != texture::plain) all.push_back(std::string(name_of(t)) + " " + noun);
+    });
+    for_each_value<setting>(
+        n_settings, [&](setting s) { all.push_back(noun + " " + std::string(phrases_of(s)[0])); });
+  });
+  return all;
+}
+
+namespace {
+
 struct small_word {};
 using meaning = std::variant<small_word, kind, colour, texture, setting, relation>;
 
@@ -88,18 +121,14 @@ constexpr std::size_t longest_phrase = 4;  // words: "to the left of"
 const std::map<std::string, meaning, std::less<>>& lexicon() {
   static const auto table = [] {
     std::map<std::string, meaning, std::less<>> m;
-    const auto add = [&m]<class T>(T, int n) {
-      for (int i = 0; i < n; ++i) {
-        for (const string_view word : words_of(static_cast<T>(i))) {
-          m.emplace(word, static_cast<T>(i));
-        }
-      }
+    const auto add = [&m](auto value) {
+      for (const string_view word : words_of(value)) m.emplace(word, value);
     };
-    add(kind{}, n_kinds);
-    add(colour{}, n_colours);
-    add(texture{}, n_textures);
-    add(setting{}, n_settings);
-    add(relation{}, n_relations);
+    for_each_value<kind>(n_kinds, add);
+    for_each_value<colour>(n_colours, add);
+    for_each_value<texture>(n_textures, add);
+    for_each_value<setting>(n_settings, add);
+    for_each_value<relation>(n_relations, add);
     for (const string_view word :
          {"a",  "an",   "the",     "of",      "is",       "are",   "and",  "with",
           "in", "at",   "to",      "there",   "that",     "this",  "it",   "its",

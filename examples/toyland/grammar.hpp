@@ -30,6 +30,10 @@ std::string caption(const description&, random_source&);
 /// A caption of a scene as the data set has it.
 std::string caption_of(const scene&, random_source&);
 
+/// Words and short phrases for dictionaries: every word of the world with its synonyms, every kind
+/// with every colour, texture and setting ("red boat", "striped boat", "boat on the sea").
+std::vector<std::string> words_and_phrases();
+
 struct parsed_prompt {
   description told;
   std::vector<std::string> ignored;  ///< words that mean nothing here, in their order

@@ -26,6 +26,12 @@ struct paint_call {
   std::string out;
 };
 
+struct sheet_call {
+  data_set_options data{.n = 96};
+  int columns = 16;
+  std::string out;
+};
+
 struct prompt_call {
   std::string text, out;
   std::uint64_t seed = 1;
@@ -49,6 +55,24 @@ void declare_paint(CLI::App& app, paint_call& call) {
     } else {
       write_pictures(call.data, call.out);
     }
+  });
+}
+
+void declare_sheet(CLI::App& app, sheet_call& call) {
+  CLI::App* sub = app.add_subcommand("sheet", "Paints scenes side by side, for a look");
+  sub->add_option("--n", call.data.n, "Scenes [96]")->check(CLI::Range(1, 1000));
+  sub->add_option("--columns", call.columns, "Scenes in a row [16]")->check(CLI::Range(1, 100));
+  sub->add_option("--seed", call.data.seed, "Other seeds, other scenes [1]");
+  sub->add_option("--side", call.data.side, "Pixels a side of each [64]")
+      ->check(CLI::Range(8, 256));
+  sub->add_option("--out", call.out, "The PNG file")->required();
+  sub->callback([&call] { write_sheet(call.data, call.columns, call.out); });
+}
+
+void declare_words(CLI::App& app) {
+  CLI::App* sub = app.add_subcommand("words", "Words and phrases of the world, one a line");
+  sub->callback([] {
+    for (const std::string& text : words_and_phrases()) std::cout << text << '\n';
   });
 }
 
@@ -105,11 +129,14 @@ int main(int argc, char** argv) {
   CLI::App app("Paints a small world whose every concept is known.");
   app.require_subcommand(1);
   paint_call paint_options;
+  sheet_call sheet_options;
   prompt_call prompt_options;
   evaluate_call evaluate_options;
   declare_paint(app, paint_options);
+  declare_sheet(app, sheet_options);
   declare_prompt(app, prompt_options);
   declare_evaluate(app, evaluate_options);
+  declare_words(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

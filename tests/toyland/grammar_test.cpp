@@ -76,3 +76,18 @@ TEST_CASE("captions tell of kinds") {
   random_source r(1);
   CHECK_THROWS_AS(caption({{{}}, {}, {}}, r), solens::argument_error);
 }
+
+TEST_CASE("the world's words and phrases are many, each once, and all of them mean something") {
+  const strings phrases = words_and_phrases();
+  CHECK(phrases.size() > 400);
+  CHECK(std::set<std::string>(phrases.begin(), phrases.end()).size() == phrases.size());
+  const std::set<std::string> all(phrases.begin(), phrases.end());
+  for (const char* some : {"boat", "toadstool", "red", "left of", "red boat", "striped cat",
+                           "boat on the sea", "moon at night"}) {
+    CHECK(all.contains(some));
+  }
+  for (const std::string& phrase : phrases) {
+    CAPTURE(phrase);
+    CHECK(parse("a cat and " + phrase).ignored.empty());
+  }
+}
