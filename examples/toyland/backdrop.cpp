@@ -1,5 +1,6 @@
 #include "backdrop.hpp"
 
+#include <algorithm>  // std::clamp
 #include <array>
 #include <cstddef>  // std::size_t
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "painter.hpp"
 #include "scene.hpp"
 
 namespace toyland {
@@ -11,7 +12,7 @@ struct data_set_options {
   int n = 2000;
   std::uint64_t seed = 1;  ///< scene i is imagined from a seed of its own, whatever n is
   int things = 0;          ///< in every scene; 0: one to three
-  int side = 64;
+  int side = usual_side;
   imagination how{};
 };
 

@@ -1,10 +1,11 @@
 #include "evaluation.hpp"
 
-#include <algorithm>  // std::partial_sort
+#include <algorithm>  // std::any_of, std::count_if, std::min, std::sort
 #include <array>
 #include <cmath>    // std::sqrt
 #include <cstddef>  // std::size_t
-#include <numeric>  // std::iota, std::inner_product
+#include <numeric>  // std::inner_product, std::iota
+#include <utility>  // std::move
 
 #include <solens/image/preprocess_json.hpp>
 #include <solens/model/load.hpp>

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstddef>  // std::size_t
-#include <optional>
 #include <span>
 #include <string_view>
 
