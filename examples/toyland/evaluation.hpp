@@ -1,0 +1,51 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <solens/backend/eigen.hpp>
+#include <solens/core/host_tensor.hpp>
+#include <solens/core/threads.hpp>
+#include <solens/image/image.hpp>
+#include <solens/image/preprocess.hpp>
+#include <solens/model/text_tower.hpp>
+#include <solens/model/vision_tower.hpp>
+#include <solens/text/bpe_tokenizer.hpp>
+
+#include "data_set.hpp"
+
+namespace toyland {
+
+/// A CLIP on disk, ready to compare pictures and texts.
+class clip {
+ public:
+  /// @param folder  in the Hugging Face layout, with tokenizer and preprocessing
+  /// @throws what solens throws for files that are missing or wrong
+  explicit clip(const std::filesystem::path& folder, int threads = solens::usable_cpus());
+
+  /// Representations of norm 1, [n, E].
+  solens::host_tensor<float> of_texts(const std::vector<std::string>&) const;
+  solens::host_tensor<float> of_pictures(std::span<const solens::rgb_image>) const;
+
+ private:
+  using backend = solens::eigen_backend<float>;
+
+  backend be_;
+  solens::preprocess_options preprocess_;
+  solens::bpe_tokenizer tokenizer_;
+  solens::vision_tower<backend> vision_;
+  solens::text_tower<backend> text_;
+};
+
+struct zero_shot_score {
+  double best;  ///< share of scenes in which the kind that scores highest is there
+  double all;   ///< share of things whose kind is among the n highest, where n things are there
+};
+
+/// How well a CLIP tells which kinds of things are in scenes that are painted for it, by the words
+/// "a photo of a boat" and the like, in four templates.
+zero_shot_score zero_shot(const clip&, const data_set_options&);
+
+}  // namespace toyland

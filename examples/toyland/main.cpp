@@ -1,0 +1,149 @@
+// The program `toyland`: pictures of a small world whose every concept is known.
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <cstdio>  // std::printf
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include <solens/image/encode_png.hpp>
+
+#include "data_set.hpp"
+#include "evaluation.hpp"
+#include "grammar.hpp"
+#include "painter.hpp"
+
+namespace {
+
+using namespace toyland;
+
+struct paint_call {
+  data_set_options data;
+  bool raw = false, evenly = false;
+  std::string out;
+};
+
+struct sheet_call {
+  data_set_options data{.n = 96};
+  int columns = 16;
+  std::string out;
+};
+
+struct prompt_call {
+  std::string text, out;
+  std::uint64_t seed = 1;
+  int side = 256;
+};
+
+void declare_paint(CLI::App& app, paint_call& call) {
+  CLI::App* sub = app.add_subcommand("paint", "Paints scenes, with masks and captions");
+  sub->add_option("--n", call.data.n, "Scenes [2000]")->check(CLI::Range(1, 10'000'000));
+  sub->add_option("--seed", call.data.seed, "Other seeds, other scenes [1]");
+  sub->add_option("--things", call.data.things, "Things in every scene [one to three]")
+      ->check(CLI::Range(1, most_things));
+  sub->add_option("--side", call.data.side, "Pixels a side [64]")->check(CLI::Range(8, 1024));
+  sub->add_flag("--evenly", call.evenly, "Colours, textures and settings without correlations");
+  sub->add_flag("--raw", call.raw, "One .safetensors file for training, not a folder of PNGs");
+  sub->add_option("--out", call.out, "The folder or file")->required();
+  sub->callback([&call] {
+    call.data.how.planted = !call.evenly;
+    if (call.raw) {
+      write_raw(call.data, call.out);
+    } else {
+      write_pictures(call.data, call.out);
+    }
+  });
+}
+
+void declare_sheet(CLI::App& app, sheet_call& call) {
+  CLI::App* sub = app.add_subcommand("sheet", "Paints scenes side by side, for a look");
+  sub->add_option("--n", call.data.n, "Scenes [96]")->check(CLI::Range(1, 1000));
+  sub->add_option("--columns", call.columns, "Scenes in a row [16]")->check(CLI::Range(1, 100));
+  sub->add_option("--seed", call.data.seed, "Other seeds, other scenes [1]");
+  sub->add_option("--side", call.data.side, "Pixels a side of each [64]")
+      ->check(CLI::Range(8, 256));
+  sub->add_option("--out", call.out, "The PNG file")->required();
+  sub->callback([&call] { write_sheet(call.data, call.columns, call.out); });
+}
+
+void declare_words(CLI::App& app) {
+  CLI::App* sub = app.add_subcommand("words", "Words and phrases of the world, one a line");
+  sub->callback([] {
+    for (const std::string& text : words_and_phrases()) std::cout << text << '\n';
+  });
+}
+
+void declare_prompt(CLI::App& app, prompt_call& call) {
+  CLI::App* sub = app.add_subcommand("prompt", "Paints what a text asks for");
+  sub->add_option("text", call.text, "\"a red boat on the sea and a yellow moon\"")->required();
+  sub->add_option("--seed", call.seed, "Other seeds, other pictures [1]");
+  sub->add_option("--side", call.side, "Pixels a side [256]")->check(CLI::Range(8, 1024));
+  sub->add_option("--out", call.out, "The PNG file")->required();
+  sub->callback([&call] {
+    const parsed_prompt prompt = parse(call.text);
+    for (const std::string& word : prompt.ignored)
+      std::cerr << "toyland: no '" << word << "' here\n";
+    const scene s = imagine(prompt.told, call.seed);
+    solens::write_png(call.out, paint(s, call.side).image.view());
+    random_source r(call.seed);
+    std::cout << caption(describe(s), r) << '\n';
+  });
+}
+
+struct evaluate_call {
+  std::string model;
+  int n = 500;
+  std::uint64_t seed = 2024;
+};
+
+/// Kinds told apart zero-shot, by the number of things and with or without the correlations.
+void evaluate(const evaluate_call& call) {
+  const clip model(call.model);
+  std::printf("zero-shot accuracy, %d kinds, %d scenes a row\n", n_kinds, call.n);
+  std::printf("%-26s %9s %9s\n", "", "best kind", "all kinds");
+  for (const bool planted : {true, false}) {
+    for (int things = 1; things <= most_things; ++things) {
+      const zero_shot_score score = zero_shot(
+          model, {.n = call.n, .seed = call.seed, .things = things, .how = {.planted = planted}});
+      const std::string row = std::to_string(things) + (things == 1 ? " thing" : " things") +
+                              (planted ? "" : ", correlations off");
+      std::printf("%-26s %8.1f%% %8.1f%%\n", row.c_str(), 100 * score.best, 100 * score.all);
+    }
+  }
+}
+
+void declare_evaluate(CLI::App& app, evaluate_call& call) {
+  CLI::App* sub = app.add_subcommand("evaluate", "How well a CLIP tells the kinds of things");
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--n", call.n, "Scenes a row [500]")->check(CLI::Range(1, 100'000));
+  sub->add_option("--seed", call.seed, "Of the scenes [2024]; training had 7");
+  sub->callback([&call] { evaluate(call); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Paints a small world whose every concept is known.");
+  app.require_subcommand(1);
+  paint_call paint_options;
+  sheet_call sheet_options;
+  prompt_call prompt_options;
+  evaluate_call evaluate_options;
+  declare_paint(app, paint_options);
+  declare_sheet(app, sheet_options);
+  declare_prompt(app, prompt_options);
+  declare_evaluate(app, evaluate_options);
+  declare_words(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::exception& e) {
+    std::cerr << "toyland: " << e.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
