@@ -23,6 +23,7 @@
 #include <solens/backend/leading_eigenpair.hpp>
 #include <solens/backend/parallel.hpp>
 #include <solens/backend/row_kernels.hpp>
+#include <solens/backend/screened_search.hpp>
 #include <solens/backend/triangular.hpp>
 #include <solens/core/host_tensor.hpp>
 
@@ -46,8 +47,10 @@ class eigen_backend {
   using const_view = host_view<const T>;
   using index_view = host_view<index_t>;
   using const_index_view = host_view<const index_t>;
+  using row_search = screened_search<eigen_backend>;
   static constexpr fused_op fused = fused_op::bias_activation | fused_op::bias_layer_norm |
-                                    fused_op::attention | fused_op::half_products;
+                                    fused_op::attention | fused_op::half_products |
+                                    fused_op::row_search;
 
   /// @param threads  0 for as many as OpenMP gives
   /// @throws argument_error when negative

@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
-#include <solens/backend/concept.hpp>
+#include <solens/backend/ops.hpp>
 #include <solens/core/host_tensor.hpp>
 #include <solens/core/threads.hpp>
 #include <solens/findings/growing_least_squares.hpp>
-#include <solens/findings/atom_search.hpp>
 
 namespace solens {
 
@@ -89,7 +88,7 @@ class pursuit {
     const auto newest = newest_.view().slice(0, 0, n);
     be_.upload(host_view<const index_t>(found_), newest);
     const auto x = chosen_.view().slice(0, 0, n);
-    be_.gather(search_.atoms(), const_index_view_of<B>(newest), x.select(1, step));
+    be_.gather(search_.table(), const_index_view_of<B>(newest), x.select(1, step));
     const const_view_of<B> atom = x.slice(1, step, step + 1);
     const auto products = products_.view().slice(0, 0, n).slice(1, 0, step + 2);
     be_.batched_gemm(1, const_view_of<B>(x.slice(1, 0, step + 1)), atom.transposed(), 0,
@@ -97,7 +96,7 @@ class pursuit {
     be_.batched_gemm(1, atom, targets.split(1, 1), 0, products.slice(1, step + 1, step + 2));
     host_tensor<scalar> host({n, step + 2, 1});
     be_.download(const_view_of<B>(products), host);
-    parallel_for(n, 16, [&](index_t begin, index_t end) {
+    parallel_for(n, 256, [&](index_t begin, index_t end) {
       for (index_t i = begin; i < end; ++i) {
         if (extend(i, step, &host(i, 0, 0))) out.atoms(first + i, step) = found_(i);
       }
@@ -161,13 +160,13 @@ class pursuit {
 
   /// What rounding leaves of a vector of d numbers that should have vanished, relative to it.
   double rounding() const {
-    return 4 * std::sqrt(static_cast<double>(search_.atoms().extent(1))) *
+    return 4 * std::sqrt(static_cast<double>(search_.table().extent(1))) *
            static_cast<double>(std::numeric_limits<scalar>::epsilon());
   }
 
   const B& be_;
   const omp_options& options_;
-  atom_search<B> search_;
+  ops::row_search<B> search_;
   typename B::tensor chosen_, residual_, products_, weights_, norms_;
   typename B::index_tensor newest_;
   std::vector<code> codes_;
