@@ -39,28 +39,23 @@ host_view<const float> dictionary(index_t d) {
 /// The multiplications of the screen alone, of all vectors with all rows, in products/s.
 void byte_products(benchmark::State& state) {
   const index_t n_panels = 469, depth = state.range(0), vectors = state.range(1);
-  const index_t tiles = vectors / bytes::tile_rows;
+  const bytes::kernel& kernel = bytes::fast() ? *bytes::fast() : bytes::plain;
+  const index_t tile = kernel.tile_rows, tiles = (vectors + tile - 1) / tile;
   const host_tensor<std::uint8_t> panels({n_panels, bytes::panel_rows * depth}, 131);
-  const host_tensor<std::int8_t> x({tiles, bytes::tile_rows * depth}, 5);
-  const std::vector<std::int32_t> start(bytes::tile_rows);
+  const host_tensor<std::int8_t> x({tiles, tile * depth}, 5);
+  const std::vector<std::int32_t> start(static_cast<std::size_t>(tile));
   const thread_team team;
   for (auto _ : state) {
     team.split(tiles, 1, [&](index_t from, index_t to) {
-      std::int32_t sums[bytes::tile_rows * bytes::panel_rows];
+      host_tensor<std::int32_t> sums({tile, bytes::panel_rows});
       for (index_t p = 0; p < n_panels; ++p) {
         for (index_t t = from; t < to; ++t) {
-          bytes::multiply(&panels(p, 0), &x(t, 0), depth, start.data(), sums);
-          benchmark::DoNotOptimize(sums);
+          kernel.multiply(&panels(p, 0), &x(t, 0), depth, start.data(), sums.data());
         }
       }
     });
   }
-  state.counters["vectors"] = benchmark::Counter(static_cast<double>(tiles * bytes::tile_rows),
-                                                 benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["products"] =
-      benchmark::Counter(static_cast<double>(tiles * bytes::tile_rows * n_panels *
-                                             bytes::panel_rows * depth),
-                         benchmark::Counter::kIsIterationInvariantRate);
+  state.SetItemsProcessed(state.iterations() * vectors * n_panels * bytes::panel_rows * depth);
 }
 
 /// Preparing the dictionary.

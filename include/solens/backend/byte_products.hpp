@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>  // std::int8_t, std::uint64_t
 #include <cstring>  // std::memcpy
+#include <limits>
 
 #include <solens/backend/parallel.hpp>
 #include <solens/backend/row_kernels.hpp>
@@ -24,45 +25,39 @@
 #endif
 
 /// Products of rows of bytes, exact in 32 bits: four times as many a second as of floats, where the
-/// processor has an instruction for them (AVX-512 VNNI).
+/// processor has an instruction for them.
 namespace solens::bytes {
 
-constexpr index_t panel_rows = 64;  ///< rows of a table that lie interleaved
-constexpr index_t tile_rows = 6;    ///< vectors that a panel is multiplied with at once
+constexpr index_t panel_rows = 64;    ///< rows of a table that lie interleaved
 constexpr index_t max_depth = 65000;  ///< up to here no sum overflows
 
-/// Whether the processor multiplies bytes faster than floats.
-inline bool fast() {
-#if defined(SOLENS_X86_KERNELS)
-  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-  return yes;
-#else
-  return false;
-#endif
-}
+/// The two loops of a search, as one kind of processor does them.
+struct kernel {
+  index_t tile_rows;  ///< how many vectors a panel is multiplied with at once
 
-/// The plain form of the two kernels, for every processor.
-namespace plain {
+  /// sums[r][l] = start[r] + sum_k panel[k][l] x[r][k], the panel's bytes in the order
+  /// [depth / 4, panel_rows, 4]; x is [tile_rows, depth], sums [tile_rows, panel_rows].
+  void (*multiply)(const std::uint8_t* panel, const std::int8_t* x, index_t depth,
+                   const std::int32_t* start, std::int32_t* sums);
 
-/// sums[r][l] = start[r] + sum_k panel[k][l] x[r][k], with the panel's bytes in the order
-/// [depth / 4][panel_rows][4].
-/// @param x     [tile_rows, depth]
-/// @param sums  [tile_rows, panel_rows]
+  /// Which of scale[l] sums[l], or of their magnitudes, reach the threshold: bit l of the result.
+  /// @param scores  [panel_rows], those numbers, written where the result is not 0
+  std::uint64_t (*score)(const std::int32_t* sums, const float* scale, bool magnitude,
+                         float threshold, float* scores);
+};
+
+namespace detail {
+
 inline void multiply(const std::uint8_t* panel, const std::int8_t* x, index_t depth,
                      const std::int32_t* start, std::int32_t* sums) {
-  for (index_t r = 0; r < tile_rows; ++r, x += depth, sums += panel_rows) {
-    std::fill_n(sums, panel_rows, start[r]);
-    for (index_t k = 0; k < depth; k += 4) {
-      for (index_t l = 0; l < panel_rows; ++l) {
-        const std::uint8_t* a = panel + k * panel_rows + 4 * l;
-        sums[l] += a[0] * x[k] + a[1] * x[k + 1] + a[2] * x[k + 2] + a[3] * x[k + 3];
-      }
+  std::fill_n(sums, panel_rows, *start);
+  for (index_t k = 0; k < depth; k += 4) {
+    for (index_t l = 0; l < panel_rows; ++l, panel += 4) {
+      sums[l] += panel[0] * x[k] + panel[1] * x[k + 1] + panel[2] * x[k + 2] + panel[3] * x[k + 3];
     }
   }
 }
 
-/// scores[l] = scale[l] sums[l], or its magnitude; bit l of the result says whether it reaches the
-/// threshold.
 inline std::uint64_t score(const std::int32_t* sums, const float* scale, bool magnitude,
                            float threshold, float* scores) {
   std::uint64_t reached = 0;
@@ -74,28 +69,25 @@ inline std::uint64_t score(const std::int32_t* sums, const float* scale, bool ma
   return reached;
 }
 
-}  // namespace plain
-
 #if defined(SOLENS_X86_KERNELS)
-/// The same for processors with AVX-512 VNNI.
-namespace avx512 {
-
 // A vector of the language, not __m512i, of which GCC 12 keeps arrays in memory.
 using lanes [[gnu::vector_size(64)]] = int;
+constexpr index_t avx512_tile_rows = 6;
 
-[[gnu::target("avx512f,avx512vnni")]] inline void multiply(const std::uint8_t* panel,
-                                                           const std::int8_t* x, index_t depth,
-                                                           const std::int32_t* start,
-                                                           std::int32_t* sums) {
+[[gnu::target("avx512f,avx512vnni")]] inline void multiply_avx512(const std::uint8_t* panel,
+                                                                  const std::int8_t* x,
+                                                                  index_t depth,
+                                                                  const std::int32_t* start,
+                                                                  std::int32_t* sums) {
   constexpr index_t n = panel_rows / 16;
-  lanes sum[tile_rows][n];  // 24 of the 32 registers
-  for (index_t r = 0; r < tile_rows; ++r) {
+  lanes sum[avx512_tile_rows][n];  // 24 of the 32 registers
+  for (index_t r = 0; r < avx512_tile_rows; ++r) {
     for (index_t v = 0; v < n; ++v) sum[r][v] = (lanes)_mm512_set1_epi32(start[r]);
   }
   for (index_t k = 0; k < depth; k += 4) {
     __m512i a[n];
     for (index_t v = 0; v < n; ++v) a[v] = _mm512_loadu_si512(panel + k * panel_rows + 64 * v);
-    for (index_t r = 0; r < tile_rows; ++r) {
+    for (index_t r = 0; r < avx512_tile_rows; ++r) {
       int four;
       std::memcpy(&four, x + r * depth + k, 4);
       const __m512i b = _mm512_set1_epi32(four);
@@ -104,20 +96,22 @@ using lanes [[gnu::vector_size(64)]] = int;
       }
     }
   }
-  for (index_t r = 0; r < tile_rows; ++r) {
+  for (index_t r = 0; r < avx512_tile_rows; ++r) {
     for (index_t v = 0; v < n; ++v) {
       _mm512_storeu_si512(sums + r * panel_rows + 16 * v, (__m512i)sum[r][v]);
     }
   }
 }
 
-[[gnu::target("avx512f,avx512vnni")]] inline std::uint64_t score(const std::int32_t* sums,
-                                                                 const float* scale, bool magnitude,
-                                                                 float threshold, float* scores) {
+[[gnu::target("avx512f,avx512vnni")]] inline std::uint64_t score_avx512(const std::int32_t* sums,
+                                                                        const float* scale,
+                                                                        bool magnitude,
+                                                                        float threshold,
+                                                                        float* scores) {
   constexpr index_t n = panel_rows / 16;
   const __m512i kept = _mm512_set1_epi32(magnitude ? 0x7fffffff : -1);  // all but the sign, or all
   const __m512 least = _mm512_set1_ps(threshold);
-  __m512 s[n], largest = _mm512_set1_ps(-INFINITY);
+  __m512 s[n], largest = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
   for (index_t v = 0; v < n; ++v) {
     s[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(sums + 16 * v)),
                          _mm512_loadu_ps(scale + 16 * v));
@@ -133,24 +127,21 @@ using lanes [[gnu::vector_size(64)]] = int;
   }
   return reached;
 }
-
-}  // namespace avx512
 #endif
 
-inline void multiply(const std::uint8_t* panel, const std::int8_t* x, index_t depth,
-                     const std::int32_t* start, std::int32_t* sums) {
+}  // namespace detail
+
+/// For every processor; no faster than products of floats.
+constexpr kernel plain{1, detail::multiply, detail::score};
+
+/// The kernel of this processor, where that is faster than products of floats; else null.
+inline const kernel* fast() {
 #if defined(SOLENS_X86_KERNELS)
-  if (fast()) return avx512::multiply(panel, x, depth, start, sums);
+  static constexpr kernel avx512{detail::avx512_tile_rows, detail::multiply_avx512,
+                                 detail::score_avx512};
+  if (__builtin_cpu_supports("avx512vnni")) return &avx512;
 #endif
-  plain::multiply(panel, x, depth, start, sums);
-}
-
-inline std::uint64_t score(const std::int32_t* sums, const float* scale, bool magnitude,
-                           float threshold, float* scores) {
-#if defined(SOLENS_X86_KERNELS)
-  if (fast()) return avx512::score(sums, scale, magnitude, threshold, scores);
-#endif
-  return plain::score(sums, scale, magnitude, threshold, scores);
+  return nullptr;
 }
 
 /// A row as scale * q, with q whole numbers of magnitude up to 127.

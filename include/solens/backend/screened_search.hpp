@@ -33,19 +33,20 @@ class screened_search {
  public:
   using scalar = typename B::scalar;
 
-  /// @param table   [n_rows, d], kept as a view; one row or more
-  /// @param screen  whether to screen at all: worth it where bytes are multiplied faster
+  /// @param table  [n_rows, d], kept as a view; one row or more
+  /// @param with   multiplies bytes; null for no screen
   /// @throws shape_error when there is no row
   screened_search(const B& be, host_view<const scalar> table, index_t vectors_at_once,
-                  bool screen = bytes::fast())
-      : by_products_(be, table, vectors_at_once), team_(be.threads()) {
+                  const bytes::kernel* with = bytes::fast())
+      : by_products_(be, table, vectors_at_once), kernel_(with), team_(be.threads()) {
     const index_t d = table.extent(1);
-    if (!screen || table.stride(1) != 1 || d > bytes::max_depth ||
+    if (with == nullptr || table.stride(1) != 1 || d > bytes::max_depth ||
         table.extent(0) > std::numeric_limits<std::int32_t>::max()) {
       return;
     }
     depth_ = (d + 3) / 4 * 4;
     mapped_ = host_tensor<scalar>({std::max(vectors_at_once, rows_at_once), d});
+    hints_.assign(static_cast<std::size_t>(vectors_at_once), 0);
     screens_ = find_map(be) && pack(be);
   }
 
@@ -66,13 +67,15 @@ class screened_search {
     checks::same("row_search", shape{n, d}, x.extents(), "x");
     be.gemm(1, x, map_.view().transposed(), 0, mapped_.view().slice(0, 0, n));
     std::vector<char> decided(static_cast<std::size_t>(n));
-    team_.split((n + bytes::tile_rows - 1) / bytes::tile_rows, 1, [&](index_t from, index_t to) {
-      const index_t first = from * bytes::tile_rows;
-      auto queries = screen(x, first, std::min(n, to * bytes::tile_rows), positive);
+    const index_t tile = kernel_->tile_rows;
+    team_.split((n + tile - 1) / tile, 1, [&](index_t from, index_t to) {
+      const index_t first = from * tile;
+      auto queries = screen(x, first, std::min(n, to * tile), positive);
       for (std::size_t q = 0; q < queries.size(); ++q) {
         const index_t r = first + static_cast<index_t>(q);
         if (queries[q].open) continue;
-        decide(row_of(x, r), queries[q], positive, values(r), indices(r));
+        decide(queries[q], positive, values(r), indices(r));
+        hints_[static_cast<std::size_t>(r)] = queries[q].second;
         decided[static_cast<std::size_t>(r)] = 1;
       }
     });
@@ -95,13 +98,15 @@ class screened_search {
     std::int32_t row;
   };
 
-  /// A vector on its way through the panels. Numbers are in units of its quantum.
+  /// A vector on its way through the panels.
   struct query {
-    double quantum = 0;
+    std::vector<double> vector;
+    double quantum;  ///< of the vector's bytes, the unit of what follows
     float size = 0, error = 0, missed = 0;  ///< what multiplies the panel's error, size, missed
     float at_least = -infinity;             ///< some row has a product of so much
     bool open = false;                      ///< left to the products
     std::vector<candidate> candidates = {};
+    std::int32_t second = 0;  ///< a row with a large product, perhaps the second largest
   };
 
   /// Up by more than what rounding a float, and a few operations with it, takes away.
@@ -210,19 +215,20 @@ class screened_search {
   /// The candidates of vectors first, ..., last - 1.
   std::vector<query> screen(host_view<const scalar> x, index_t first, index_t last,
                             bool positive) const {
-    constexpr index_t tile = bytes::tile_rows, width = bytes::panel_rows;
-    const index_t n = last - first, n_tiles = (n + tile - 1) / tile;
+    constexpr index_t width = bytes::panel_rows;
+    const index_t tile = kernel_->tile_rows, n = last - first, n_tiles = (n + tile - 1) / tile;
     host_tensor<std::int8_t> q({n_tiles * tile, depth_}, 0);
     host_tensor<std::int32_t> start({n_tiles * tile}, 0);
     std::vector<query> queries;
     for (index_t i = 0; i < n; ++i) {
       queries.push_back(quantise(row_of(x, first + i), &mapped_(first + i, 0), &q(i, 0), start(i)));
+      expect(queries.back(), hints_[static_cast<std::size_t>(first + i)], positive);
     }
     host_tensor<std::int32_t> sums({tile, width});
     for (index_t p = 0; p < scales_.extent(0); ++p) {
       for (index_t t = 0; t < n_tiles; ++t) {
-        bytes::multiply(&bytes_(p, 0, 0, 0), &q(t * tile, 0), depth_, &start(t * tile),
-                        sums.data());
+        kernel_->multiply(&bytes_(p, 0, 0, 0), &q(t * tile, 0), depth_, &start(t * tile),
+                          sums.data());
         for (index_t i = t * tile; i < std::min(n, (t + 1) * tile); ++i) {
           collect(queries[static_cast<std::size_t>(i)], p, &sums(i - t * tile, 0), positive);
         }
@@ -234,12 +240,15 @@ class screened_search {
   /// @param start  the sum from which products of q with bytes that are 128 too large start
   query quantise(row_span<const scalar> x, const scalar* mapped, std::int8_t* q,
                  std::int32_t& start) const {
+    query result;
     double squares = 0;
-    for (index_t k = 0; k < x.size; ++k)
-      squares += static_cast<double>(x[k]) * static_cast<double>(x[k]);
+    for (index_t k = 0; k < x.size; ++k) {
+      result.vector.push_back(static_cast<double>(x[k]));
+      squares += result.vector.back() * result.vector.back();
+    }
     const auto of = bytes::quantise(mapped, x.size, q);
     start = -128 * of.sum;
-    query result{.quantum = static_cast<double>(of.scale)};
+    result.quantum = static_cast<double>(of.scale);
     result.open = !(squares > 1e-16 && squares < 1e16 && of.scale > 0);
     if (result.open) return result;
     const double norm = std::sqrt(squares);
@@ -251,6 +260,15 @@ class screened_search {
     return result;
   }
 
+  /// Any row's product is one that the largest reaches. That of the row which came second to the
+  /// vector in the same place the last time, as in a pursuit, leaves few others to look at.
+  void expect(query& q, std::int32_t hint, bool positive) const {
+    if (q.open) return;
+    const double p = product(q.vector, hint);
+    const double score = (positive ? p : std::abs(p)) / q.quantum;
+    q.at_least = static_cast<float>(score - std::abs(score) * 0x1p-18);
+  }
+
   /// Adds the rows of a panel that may be the one.
   void collect(query& q, index_t p, const std::int32_t* sums, bool positive) const {
     if (q.open) return;
@@ -258,7 +276,7 @@ class screened_search {
     const float bound = q.size * panel.error + q.error * panel.size + q.missed * panel.missed;
     float scores[bytes::panel_rows];
     std::uint64_t reached =
-        bytes::score(sums, &scales_(p, 0), !positive, q.at_least - bound, scores);
+        kernel_->score(sums, &scales_(p, 0), !positive, q.at_least - bound, scores);
     const index_t first = p * bytes::panel_rows, n = table().extent(0) - first;
     if (n < bytes::panel_rows) reached &= (std::uint64_t{1} << static_cast<unsigned>(n)) - 1;
     if (reached == 0) return;
@@ -281,30 +299,36 @@ class screened_search {
     q.open = static_cast<index_t>(q.candidates.size()) > too_many() / 2;
   }
 
+  double product(const std::vector<double>& vector, std::int32_t row) const {
+    const scalar* a = &table()(row, 0);
+    double sum = 0;
+    SOLENS_SIMD(reduction(+ : sum))
+    for (std::size_t k = 0; k < vector.size(); ++k) sum += vector[k] * static_cast<double>(a[k]);
+    return sum;
+  }
+
   /// The best of the candidates, by products in double.
-  void decide(row_span<const scalar> x, query& q, bool positive, scalar& value,
-              index_t& index) const {
-    std::vector<double> vector(static_cast<std::size_t>(x.size));
-    for (index_t k = 0; k < x.size; ++k)
-      vector[static_cast<std::size_t>(k)] = static_cast<double>(x[k]);
+  void decide(query& q, bool positive, scalar& value, index_t& index) const {
     // the most promising first, which leaves few of the others
-    const auto by_bound = [](const candidate& a, const candidate& b) {
-      return a.at_most < b.at_most;
-    };
-    std::swap(q.candidates.front(), *std::max_element(q.candidates.begin(), q.candidates.end(), by_bound));
-    double best = -std::numeric_limits<double>::infinity();
+    std::iter_swap(q.candidates.begin(),
+                   std::max_element(q.candidates.begin(), q.candidates.end(),
+                                    [](const candidate& a, const candidate& b) {
+                                      return a.at_most < b.at_most;
+                                    }));
+    double best = -std::numeric_limits<double>::infinity(), second = best;
     for (const candidate& c : q.candidates) {
       if (static_cast<double>(c.at_most) * q.quantum < best) continue;
-      const scalar* row = &table()(c.row, 0);
-      double product = 0;
-      SOLENS_SIMD(reduction(+ : product))
-      for (index_t k = 0; k < x.size; ++k)
-        product += vector[static_cast<std::size_t>(k)] * static_cast<double>(row[k]);
-      const double score = positive ? product : std::abs(product);
-      if (score < best || (score == best && c.row > index)) continue;
-      best = score;
-      value = static_cast<scalar>(product);
-      index = c.row;
+      const double p = product(q.vector, c.row), score = positive ? p : std::abs(p);
+      if (score > best || (score == best && c.row < index)) {
+        if (best > second) q.second = static_cast<std::int32_t>(index);
+        second = best;
+        best = score;
+        value = static_cast<scalar>(p);
+        index = c.row;
+      } else if (score > second) {
+        second = score;
+        q.second = c.row;
+      }
     }
   }
 
@@ -328,6 +352,7 @@ class screened_search {
   }
 
   product_search<B> by_products_;
+  const bytes::kernel* kernel_;
   thread_team team_;
   bool screens_ = false;
   index_t depth_ = 0;   ///< d, rounded up to whole words of four bytes
@@ -339,6 +364,7 @@ class screened_search {
   host_tensor<std::uint8_t> bytes_;  ///< of ^a, plus 128: [n_panels, depth / 4, panel_rows, 4]
   host_tensor<float> scales_;        ///< of ^a: [n_panels, panel_rows]
   std::vector<panel_bound> bounds_;
+  std::vector<std::int32_t> hints_;  ///< for each vector, a row that may have a large product
 };
 
 }  // namespace solens

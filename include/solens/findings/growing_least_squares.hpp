@@ -45,9 +45,7 @@ class growing_least_squares {
     }
     if (!(rest > dependent * products[n_])) return false;
     row[n_] = std::sqrt(rest);
-    for (std::size_t i = 0; i <= n_; ++i) {
-      gram_[n_ * capacity_ + i] = gram_[i * capacity_ + n_] = products[i];
-    }
+    std::copy_n(products, n_ + 1, &gram_[n_ * capacity_]);
     target_[n_] = target;
     solved_[n_] = left / row[n_];
     ++n_;
@@ -86,7 +84,9 @@ class growing_least_squares {
   }
 
  private:
-  double gram(std::size_t i, std::size_t j) const { return gram_[i * capacity_ + j]; }
+  double gram(std::size_t i, std::size_t j) const {
+    return i < j ? gram_[j * capacity_ + i] : gram_[i * capacity_ + j];
+  }
 
   /// The bound column that most wants to enter; n_ when none does.
   std::size_t steepest(const double* weights, const std::vector<bool>& free) const {
