@@ -3,7 +3,6 @@
 #include <cmath>
 #include <map>
 #include <random>
-#include <vector>
 
 #include <solens/backend/eigen.hpp>
 #include <solens/findings/omp.hpp>
@@ -36,26 +35,26 @@ host_view<const float> dictionary(index_t d) {
   return std::as_const(shared[d]).view();
 }
 
-/// The multiplications of the screen alone, of all vectors with all rows, in products/s.
+/// The multiplications of the screen alone, of 256 vectors with all rows, by kernel number
+/// range(1), in products/s.
 void byte_products(benchmark::State& state) {
-  const index_t n_panels = 469, depth = state.range(0), vectors = state.range(1);
-  const bytes::kernel& kernel = bytes::fast() ? *bytes::fast() : bytes::plain;
-  const index_t tile = kernel.tile_rows, tiles = (vectors + tile - 1) / tile;
+  const auto number = static_cast<std::size_t>(state.range(1));
+  if (number >= bytes::kernels().size()) return state.SkipWithError("no such kernel here");
+  const bytes::kernel& kernel = bytes::kernels()[number];
+  const index_t n_panels = 469, depth = state.range(0), tile = kernel.tile_rows;
   const host_tensor<std::uint8_t> panels({n_panels, bytes::panel_rows * depth}, 131);
-  const host_tensor<std::int8_t> x({tiles, tile * depth}, 5);
-  const std::vector<std::int32_t> start(static_cast<std::size_t>(tile));
+  const host_tensor<std::int8_t> x({256 + tile, depth}, 5);
   const thread_team team;
   for (auto _ : state) {
-    team.split(tiles, 1, [&](index_t from, index_t to) {
-      host_tensor<std::int32_t> sums({tile, bytes::panel_rows});
+    team.split((255 + tile) / tile, 1, [&](index_t from, index_t to) {
+      const index_t n = (to - from) * tile;
+      host_tensor<std::int32_t> sums({n, bytes::panel_rows});
       for (index_t p = 0; p < n_panels; ++p) {
-        for (index_t t = from; t < to; ++t) {
-          kernel.multiply(&panels(p, 0), &x(t, 0), depth, start.data(), sums.data());
-        }
+        kernel.multiply(&panels(p, 0), &x(from * tile, 0), n, depth, sums.data());
       }
     });
   }
-  state.SetItemsProcessed(state.iterations() * vectors * n_panels * bytes::panel_rows * depth);
+  state.SetItemsProcessed(state.iterations() * 256 * 30000 * depth);
 }
 
 /// Preparing the dictionary.
@@ -92,9 +91,11 @@ void pursuit(benchmark::State& state) {
 }  // namespace
 
 BENCHMARK(byte_products)
-    ->ArgNames({"d", "vectors"})
-    ->Args({512, 256})
-    ->Args({768, 256})
+    ->ArgNames({"d", "kernel"})
+    ->Args({512, 0})
+    ->Args({512, 1})
+    ->Args({512, 2})
+    ->Args({768, 0})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 BENCHMARK(prepare<screened_search<backend>>)

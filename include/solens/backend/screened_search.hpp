@@ -44,7 +44,7 @@ class screened_search {
         table.extent(0) > std::numeric_limits<std::int32_t>::max()) {
       return;
     }
-    depth_ = (d + 3) / 4 * 4;
+    depth_ = rounded_up(d, with->tile_depth);
     mapped_ = host_tensor<scalar>({std::max(vectors_at_once, rows_at_once), d});
     hints_.assign(static_cast<std::size_t>(vectors_at_once), 0);
     screens_ = find_map(be) && pack(be);
@@ -68,7 +68,7 @@ class screened_search {
     be.gemm(1, x, map_.view().transposed(), 0, mapped_.view().slice(0, 0, n));
     std::vector<char> decided(static_cast<std::size_t>(n));
     const index_t tile = kernel_->tile_rows;
-    team_.split((n + tile - 1) / tile, 1, [&](index_t from, index_t to) {
+    team_.split(rounded_up(n, tile) / tile, 1, [&](index_t from, index_t to) {
       const index_t first = from * tile;
       auto queries = screen(x, first, std::min(n, to * tile), positive);
       for (std::size_t q = 0; q < queries.size(); ++q) {
@@ -101,13 +101,16 @@ class screened_search {
   /// A vector on its way through the panels.
   struct query {
     std::vector<double> vector;
-    double quantum;  ///< of the vector's bytes, the unit of what follows
+    std::int32_t excess = 0;                ///< of products with bytes that are 128 too large
+    double quantum = 0;                     ///< of the vector's bytes, the unit of what follows
     float size = 0, error = 0, missed = 0;  ///< what multiplies the panel's error, size, missed
     float at_least = -infinity;             ///< some row has a product of so much
     bool open = false;                      ///< left to the products
     std::vector<candidate> candidates = {};
     std::int32_t second = 0;  ///< a row with a large product, perhaps the second largest
   };
+
+  static index_t rounded_up(index_t n, index_t to) { return (n + to - 1) / to * to; }
 
   /// Up by more than what rounding a float, and a few operations with it, takes away.
   static float up(double x) { return static_cast<float>(x * (1 + 0x1p-18)); }
@@ -160,7 +163,7 @@ class screened_search {
   /// Maps and quantises the table; whether all of it is finite.
   bool pack(const B& be) {
     const index_t n = table().extent(0), d = table().extent(1);
-    const index_t n_panels = (n + bytes::panel_rows - 1) / bytes::panel_rows;
+    const index_t n_panels = rounded_up(n, bytes::panel_rows) / bytes::panel_rows;
     bytes_ = host_tensor<std::uint8_t>({n_panels, depth_ / 4, bytes::panel_rows, 4}, 128);
     scales_ = host_tensor<float>({n_panels, bytes::panel_rows}, 0);
     bounds_.assign(static_cast<std::size_t>(n_panels), {});
@@ -173,7 +176,7 @@ class screened_search {
       be.copy(rows, missed.view().slice(0, 0, count));
       be.gemm(-1, host_view<const scalar>(mapped), map_.view(), 1,
               missed.view().slice(0, 0, count));
-      team_.split((count + bytes::panel_rows - 1) / bytes::panel_rows, 1,
+      team_.split(rounded_up(count, bytes::panel_rows) / bytes::panel_rows, 1,
                   [&](index_t from, index_t to) {
                     const index_t end = std::min(count, to * bytes::panel_rows);
                     for (index_t r = from * bytes::panel_rows; r < end; ++r) {
@@ -198,9 +201,8 @@ class screened_search {
     }
     scales_(p, l) = of.scale;
     const double rounded =  // and a little for what underflows
-        1e-35 +
-        rounding(d + 1) * (static_cast<double>(rows::norm(&table()(row, 0), d)) +
-                           map_size_ * static_cast<double>(rows::norm(mapped, d)));
+        1e-35 + rounding(d + 1) * (static_cast<double>(rows::norm(&table()(row, 0), d)) +
+                                   map_size_ * static_cast<double>(rows::norm(mapped, d)));
     panel_bound& bound = bounds_[static_cast<std::size_t>(p)];
     raise(bound.error, of.error);
     raise(bound.size, of.size);
@@ -215,31 +217,30 @@ class screened_search {
   /// The candidates of vectors first, ..., last - 1.
   std::vector<query> screen(host_view<const scalar> x, index_t first, index_t last,
                             bool positive) const {
-    constexpr index_t width = bytes::panel_rows;
-    const index_t tile = kernel_->tile_rows, n = last - first, n_tiles = (n + tile - 1) / tile;
-    host_tensor<std::int8_t> q({n_tiles * tile, depth_}, 0);
-    host_tensor<std::int32_t> start({n_tiles * tile}, 0);
+    constexpr index_t width = bytes::panel_rows, at_once = 96;  // sums of which fit into a cache
+    const index_t n = last - first, panel_bytes = width * depth_;
+    host_tensor<std::int8_t> q({rounded_up(n, kernel_->tile_rows), depth_}, 0);
+    host_tensor<std::int32_t> sums({at_once, width});
     std::vector<query> queries;
     for (index_t i = 0; i < n; ++i) {
-      queries.push_back(quantise(row_of(x, first + i), &mapped_(first + i, 0), &q(i, 0), start(i)));
+      queries.push_back(quantise(row_of(x, first + i), &mapped_(first + i, 0), &q(i, 0)));
       expect(queries.back(), hints_[static_cast<std::size_t>(first + i)], positive);
     }
-    host_tensor<std::int32_t> sums({tile, width});
     for (index_t p = 0; p < scales_.extent(0); ++p) {
-      for (index_t t = 0; t < n_tiles; ++t) {
-        kernel_->multiply(&bytes_(p, 0, 0, 0), &q(t * tile, 0), depth_, &start(t * tile),
-                          sums.data());
-        for (index_t i = t * tile; i < std::min(n, (t + 1) * tile); ++i) {
-          collect(queries[static_cast<std::size_t>(i)], p, &sums(i - t * tile, 0), positive);
+      const std::uint8_t* panel = bytes_.data() + p * panel_bytes;
+      for (index_t i = 0; i < n; i += at_once) {
+        const index_t end = std::min(n, i + at_once);
+        kernel_->multiply(panel, q.data() + i * depth_, rounded_up(end - i, kernel_->tile_rows),
+                          depth_, sums.data());
+        for (index_t j = i; j < end; ++j) {
+          collect(queries[static_cast<std::size_t>(j)], p, sums.data() + (j - i) * width, positive);
         }
       }
     }
     return queries;
   }
 
-  /// @param start  the sum from which products of q with bytes that are 128 too large start
-  query quantise(row_span<const scalar> x, const scalar* mapped, std::int8_t* q,
-                 std::int32_t& start) const {
+  query quantise(row_span<const scalar> x, const scalar* mapped, std::int8_t* q) const {
     query result;
     double squares = 0;
     for (index_t k = 0; k < x.size; ++k) {
@@ -247,8 +248,8 @@ class screened_search {
       squares += result.vector.back() * result.vector.back();
     }
     const auto of = bytes::quantise(mapped, x.size, q);
-    start = -128 * of.sum;
     result.quantum = static_cast<double>(of.scale);
+    result.excess = 128 * of.sum;
     result.open = !(squares > 1e-16 && squares < 1e16 && of.scale > 0);
     if (result.open) return result;
     const double norm = std::sqrt(squares);
@@ -275,11 +276,12 @@ class screened_search {
     const panel_bound& panel = bounds_[static_cast<std::size_t>(p)];
     const float bound = q.size * panel.error + q.error * panel.size + q.missed * panel.missed;
     float scores[bytes::panel_rows];
-    std::uint64_t reached =
-        kernel_->score(sums, &scales_(p, 0), !positive, q.at_least - bound, scores);
-    const index_t first = p * bytes::panel_rows, n = table().extent(0) - first;
-    if (n < bytes::panel_rows) reached &= (std::uint64_t{1} << static_cast<unsigned>(n)) - 1;
+    const index_t first = p * bytes::panel_rows;
+    std::uint64_t reached = kernel_->score(sums, q.excess, scales_.data() + first, !positive,
+                                           q.at_least - bound, scores);
     if (reached == 0) return;
+    const index_t n = table().extent(0) - first;
+    if (n < bytes::panel_rows) reached &= (std::uint64_t{1} << static_cast<unsigned>(n)) - 1;
     const auto each = [reached](const auto& f) {
       for (std::uint64_t left = reached; left != 0; left &= left - 1) f(std::countr_zero(left));
     };
@@ -355,12 +357,12 @@ class screened_search {
   const bytes::kernel* kernel_;
   thread_team team_;
   bool screens_ = false;
-  index_t depth_ = 0;   ///< d, rounded up to whole words of four bytes
+  index_t depth_ = 0;  ///< d, rounded up to whole words of four bytes
   index_t n_left_ = 0;
-  host_tensor<scalar> map_;      ///< W [d, d]
-  host_tensor<scalar> inverse_;  ///< V^T, while the table is prepared
-  host_tensor<scalar> mapped_;   ///< x', or a'
-  double map_size_ = 0;          ///< Frobenius norm of W
+  host_tensor<scalar> map_;          ///< W [d, d]
+  host_tensor<scalar> inverse_;      ///< V^T, while the table is prepared
+  host_tensor<scalar> mapped_;       ///< x', or a'
+  double map_size_ = 0;              ///< Frobenius norm of W
   host_tensor<std::uint8_t> bytes_;  ///< of ^a, plus 128: [n_panels, depth / 4, panel_rows, 4]
   host_tensor<float> scales_;        ///< of ^a: [n_panels, panel_rows]
   std::vector<panel_bound> bounds_;
