@@ -7,6 +7,7 @@
 #include <solens/backend/concept.hpp>
 #include <solens/backend/normalize_rows.hpp>
 #include <solens/backend/ops.hpp>
+#include <solens/backend/product_search.hpp>
 #include <solens/backend/reference.hpp>
 #include <solens/core/atomic_file.hpp>
 #include <solens/core/background.hpp>
@@ -21,12 +22,11 @@
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
 #include <solens/findings/atom_search.hpp>
+#include <solens/findings/analysis.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/description.hpp>
 #include <solens/findings/direction.hpp>
-#include <solens/findings/growing_least_squares.hpp>
-#include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
 #include <solens/findings/zero_shot.hpp>
