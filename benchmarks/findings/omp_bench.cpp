@@ -58,23 +58,55 @@ void byte_products(benchmark::State& state) {
 }
 
 /// Preparing the dictionary.
-template <class Search>
 void prepare(benchmark::State& state) {
-  const backend be;
   const auto atoms = dictionary(state.range(0));
-  for (auto _ : state) Search(be, atoms, 256);
+  for (auto _ : state) screened_search<backend>(backend(), atoms, 256);
 }
 
-/// One search for each of 256 vectors, in vectors/s.
-template <class Search>
-void search(benchmark::State& state) {
+void search(benchmark::State& state, auto& search) {
   const backend be;
-  Search search(be, dictionary(state.range(0)), 256);
   const auto x = unit_rows(256, state.range(0), 2);
   host_tensor<float> values({256});
   host_tensor<index_t> indices({256});
   for (auto _ : state) search(be, x.view(), false, values, indices);
   state.SetItemsProcessed(state.iterations() * 256);
+}
+
+/// One search for each of 256 vectors by kernel number range(1), in vectors/s.
+void search_by_bytes(benchmark::State& state) {
+  const auto number = static_cast<std::size_t>(state.range(1));
+  if (number >= bytes::kernels().size()) return state.SkipWithError("no such kernel here");
+  screened_search<backend> by_bytes(backend(), dictionary(state.range(0)), 256,
+                                    &bytes::kernels()[number]);
+  search(state, by_bytes);
+}
+
+/// The same by products of floats.
+void search_by_products(benchmark::State& state) {
+  product_search<backend> by_products(backend(), dictionary(state.range(0)), 256);
+  search(state, by_products);
+}
+
+/// The products of floats, and nothing else, of a pursuit of 256 targets over 64 steps: the maps of
+/// the residuals, the newest atoms with the chosen ones and with the targets, the new residuals.
+void float_products(benchmark::State& state) {
+  const backend be;
+  const index_t n = 256, m = 64, d = state.range(0);
+  const auto x = unit_rows(n, d, 1), map = unit_rows(d, d, 2), weights = unit_rows(n, m, 4);
+  const auto atoms = unit_rows(n * m, d, 3);
+  const auto chosen = atoms.view().split(0, m);
+  host_tensor<float> out({n, d}), products({n, m + 1, 1});
+  for (auto _ : state) {
+    for (index_t k = 1; k <= m; ++k) {
+      const auto newest = chosen.slice(1, k - 1, k);
+      be.gemm(1, x.view(), map.view().transposed(), 0, out.view());
+      be.batched_gemm(1, chosen.slice(1, 0, k), newest.transposed(), 0,
+                      products.view().slice(1, 0, k));
+      be.batched_gemm(1, newest, x.view().split(1, 1), 0, products.view().slice(1, k, k + 1));
+      be.batched_gemm(-1, weights.view().slice(1, 0, k).split(0, 1), chosen.slice(1, 0, k), 1,
+                      out.view().split(0, 1));
+    }
+  }
 }
 
 /// The whole pursuit, in targets/s.
@@ -92,25 +124,22 @@ void pursuit(benchmark::State& state) {
 
 BENCHMARK(byte_products)
     ->ArgNames({"d", "kernel"})
-    ->Args({512, 0})
-    ->Args({512, 1})
-    ->Args({512, 2})
-    ->Args({768, 0})
+    ->ArgsProduct({{512, 768}, {0, 1, 2}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK(prepare<screened_search<backend>>)
+BENCHMARK(float_products)
     ->ArgName("d")
     ->Arg(512)
     ->Arg(768)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK(search<screened_search<backend>>)
-    ->ArgName("d")
-    ->Arg(512)
-    ->Arg(768)
+BENCHMARK(prepare)->ArgName("d")->Arg(512)->Arg(768)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(search_by_bytes)
+    ->ArgNames({"d", "kernel"})
+    ->ArgsProduct({{512, 768}, {0, 1}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK(search<product_search<backend>>)
+BENCHMARK(search_by_products)
     ->ArgName("d")
     ->Arg(512)
     ->Arg(768)

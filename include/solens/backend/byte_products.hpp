@@ -31,7 +31,7 @@
 #endif
 
 /// Products of rows of bytes, exact in 32 bits: where the processor has instructions for them, four
-/// times (AVX-512 VNNI) to thirty times (AMX) as many a second as of floats.
+/// times (AVX-512 VNNI) and more (AMX) as many a second as of floats.
 namespace solens::bytes {
 
 constexpr index_t panel_rows = 64;    ///< rows of a table that lie interleaved
@@ -119,7 +119,7 @@ struct alignas(64) amx_tiles {
   std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-inline constexpr amx_tiles amx_configuration;
+inline constexpr amx_tiles amx_configuration{};
 
 /// Sixteen vectors (tile 4) by four times sixteen rows of the panel (5 to 7), into tiles 0 to 3.
 [[gnu::target("amx-tile,amx-int8")]] inline void multiply_amx(const std::uint8_t* panel,

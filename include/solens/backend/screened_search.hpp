@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>  // std::max, std::min
+#include <algorithm>  // std::max, std::min, std::all_of
 #include <bit>        // std::countr_zero
 #include <cmath>
 #include <cstdint>  // std::int8_t, std::uint64_t
 #include <limits>
-#include <utility>  // std::as_const, std::swap
+#include <utility>  // std::as_const
 #include <vector>
 
 #include <solens/backend/byte_products.hpp>
@@ -46,7 +46,7 @@ class screened_search {
     }
     depth_ = rounded_up(d, with->tile_depth);
     mapped_ = host_tensor<scalar>({std::max(vectors_at_once, rows_at_once), d});
-    hints_.assign(static_cast<std::size_t>(vectors_at_once), 0);
+    hints_.assign(static_cast<std::size_t>(mapped_.extent(0)), 0);
     screens_ = find_map(be) && pack(be);
   }
 
@@ -73,7 +73,7 @@ class screened_search {
       auto queries = screen(x, first, std::min(n, to * tile), positive);
       for (std::size_t q = 0; q < queries.size(); ++q) {
         const index_t r = first + static_cast<index_t>(q);
-        if (queries[q].open) continue;
+        if (queries[q].open || queries[q].candidates.empty()) continue;
         decide(queries[q], positive, values(r), indices(r));
         hints_[static_cast<std::size_t>(r)] = queries[q].second;
         decided[static_cast<std::size_t>(r)] = 1;
@@ -100,7 +100,7 @@ class screened_search {
 
   /// A vector on its way through the panels.
   struct query {
-    std::vector<double> vector;
+    std::vector<double> vector = {};
     std::int32_t excess = 0;                ///< of products with bytes that are 128 too large
     double quantum = 0;                     ///< of the vector's bytes, the unit of what follows
     float size = 0, error = 0, missed = 0;  ///< what multiplies the panel's error, size, missed
@@ -115,9 +115,9 @@ class screened_search {
   /// Up by more than what rounding a float, and a few operations with it, takes away.
   static float up(double x) { return static_cast<float>(x * (1 + 0x1p-18)); }
 
-  /// The factor of what rounding makes of a sum of k products, in any order.
+  /// The factor of what rounding makes of a sum of k products and a number more, in any order.
   static double rounding(index_t k) {
-    const double u = static_cast<double>(k) * std::numeric_limits<scalar>::epsilon() / 2;
+    const double u = static_cast<double>(k + 2) * std::numeric_limits<scalar>::epsilon() / 2;
     return u / (1 - u);
   }
 
@@ -201,8 +201,8 @@ class screened_search {
     }
     scales_(p, l) = of.scale;
     const double rounded =  // and a little for what underflows
-        1e-35 + rounding(d + 1) * (static_cast<double>(rows::norm(&table()(row, 0), d)) +
-                                   map_size_ * static_cast<double>(rows::norm(mapped, d)));
+        1e-35 + rounding(d) * (static_cast<double>(rows::norm(&table()(row, 0), d)) +
+                               map_size_ * static_cast<double>(rows::norm(mapped, d)));
     panel_bound& bound = bounds_[static_cast<std::size_t>(p)];
     raise(bound.error, of.error);
     raise(bound.size, of.size);
@@ -217,11 +217,13 @@ class screened_search {
   /// The candidates of vectors first, ..., last - 1.
   std::vector<query> screen(host_view<const scalar> x, index_t first, index_t last,
                             bool positive) const {
-    constexpr index_t width = bytes::panel_rows, at_once = 96;  // sums of which fit into a cache
+    constexpr index_t width = bytes::panel_rows;
+    constexpr index_t at_once = 96;  // of every kernel's tile_rows a multiple; the sums fit a cache
     const index_t n = last - first, panel_bytes = width * depth_;
     host_tensor<std::int8_t> q({rounded_up(n, kernel_->tile_rows), depth_}, 0);
     host_tensor<std::int32_t> sums({at_once, width});
     std::vector<query> queries;
+    queries.reserve(static_cast<std::size_t>(n));
     for (index_t i = 0; i < n; ++i) {
       queries.push_back(quantise(row_of(x, first + i), &mapped_(first + i, 0), &q(i, 0)));
       expect(queries.back(), hints_[static_cast<std::size_t>(first + i)], positive);
@@ -241,11 +243,13 @@ class screened_search {
   }
 
   query quantise(row_span<const scalar> x, const scalar* mapped, std::int8_t* q) const {
-    query result;
+    query result{.vector = std::vector<double>(static_cast<std::size_t>(x.size))};
+    double* vector = result.vector.data();
     double squares = 0;
+    SOLENS_SIMD(reduction(+ : squares))
     for (index_t k = 0; k < x.size; ++k) {
-      result.vector.push_back(static_cast<double>(x[k]));
-      squares += result.vector.back() * result.vector.back();
+      vector[k] = static_cast<double>(x[k]);
+      squares += vector[k] * vector[k];
     }
     const auto of = bytes::quantise(mapped, x.size, q);
     result.quantum = static_cast<double>(of.scale);
@@ -357,7 +361,7 @@ class screened_search {
   const bytes::kernel* kernel_;
   thread_team team_;
   bool screens_ = false;
-  index_t depth_ = 0;  ///< d, rounded up to whole words of four bytes
+  index_t depth_ = 0;  ///< d, rounded up to the kernel's tile_depth
   index_t n_left_ = 0;
   host_tensor<scalar> map_;          ///< W [d, d]
   host_tensor<scalar> inverse_;      ///< V^T, while the table is prepared
