@@ -21,12 +21,12 @@
 #include <solens/core/site.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/core/threads.hpp>
-#include <solens/findings/atom_search.hpp>
-#include <solens/findings/analysis.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/description.hpp>
 #include <solens/findings/direction.hpp>
+#include <solens/findings/growing_least_squares.hpp>
+#include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
 #include <solens/findings/zero_shot.hpp>

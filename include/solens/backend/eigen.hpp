@@ -32,10 +32,8 @@ namespace solens {
 /// The CPU backend: host memory, OpenMP, vectorised rows, Eigen's decompositions, and products by
 /// a BLAS where the component `eigen` found one (`SOLENS_HAS_BLAS`), else by Eigen.
 ///
-/// Views are used where they lie. What must be copied is a matrix of a product with no unit
-/// stride, and a row that is not contiguous.
-/// @note sums are accumulated in `T`, in an order that depends on nothing but the extents and,
-///       for a product, the number of threads
+/// Views are used where they lie, but for matrices of products with no unit stride and strided rows.
+/// @note sums are in `T`, in an order that depends only on extents and, for a product, on threads
 template <class T>
 class eigen_backend {
  public:

@@ -3,9 +3,9 @@
 #include <algorithm>  // std::copy_n
 #include <cmath>
 #include <cstddef>  // std::size_t
+#include <numeric>  // std::transform_reduce
 #include <vector>
 
-#include <solens/backend/parallel.hpp>
 #include <solens/core/shape.hpp>
 
 namespace solens {
@@ -36,9 +36,7 @@ class growing_least_squares {
     double* row = &factor_[n_ * capacity_];
     for (std::size_t i = 0; i < n_; ++i) {
       const double* other = &factor_[i * capacity_];
-      double sum = products[i];
-      SOLENS_SIMD(reduction(+ : sum))
-      for (std::size_t j = 0; j < i; ++j) sum -= row[j] * other[j];
+      const double sum = products[i] - std::transform_reduce(row, row + i, other, 0.0);
       row[i] = sum / other[i];
       rest -= row[i] * row[i];
       left -= row[i] * solved_[i];
@@ -59,7 +57,6 @@ class growing_least_squares {
     for (std::size_t i = n_; i-- > 0;) {
       const double* row = &factor_[i * capacity_];
       const double w = weights[i] /= row[i];
-      SOLENS_SIMD()
       for (std::size_t j = 0; j < i; ++j) weights[j] -= w * row[j];
     }
   }
