@@ -7,6 +7,7 @@
 #include <solens/backend/concept.hpp>
 #include <solens/backend/normalize_rows.hpp>
 #include <solens/backend/ops.hpp>
+#include <solens/backend/product_search.hpp>
 #include <solens/backend/reference.hpp>
 #include <solens/core/atomic_file.hpp>
 #include <solens/core/background.hpp>
@@ -22,7 +23,6 @@
 #include <solens/core/threads.hpp>
 #include <solens/findings/ablated_layer.hpp>
 #include <solens/findings/ablation.hpp>
-#include <solens/findings/atom_search.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/description.hpp>

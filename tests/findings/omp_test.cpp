@@ -186,6 +186,34 @@ TEMPLATE_LIST_TEST_CASE("a tolerance ends a code", "", test::cpu_backends) {
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("a code does not depend on the others, ended or not", "",
+                        test::cpu_backends) {
+  using scalar = typename TestType::scalar;
+  const TestType be{};
+  const auto atoms = unit_atoms<scalar>(150, 20, 6);
+  auto targets = test::random_tensor<scalar>({23, 20}, 7);
+  for (index_t j = 0; j < 20; ++j) {
+    targets(4, j) = 0;
+    targets(9, j) = 2 * atoms(11, j);
+    targets(22, j) += 10 * atoms(3, j);
+  }
+  omp_options options{.n_atoms = 12, .tolerance = 0.3, .non_negative = GENERATE(false, true)};
+  const auto together = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), options);
+  options.targets_at_once = 1;
+  const auto alone = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), options);
+  for (index_t t = 0; t < 23; ++t) {
+    for (index_t k = 0; k < 12; ++k) {
+      CAPTURE(t, k);
+      CHECK(together.atoms(t, k) == alone.atoms(t, k));
+      CHECK(static_cast<double>(together.weights(t, k)) ==
+            Approx(static_cast<double>(alone.weights(t, k))).margin(1e-5));
+    }
+  }
+  CHECK(together.atoms(4, 0) == -1);
+  CHECK(together.atoms(9, 1) == -1);
+  CHECK(together.n_exhausted == alone.n_exhausted);
+}
+
 TEMPLATE_LIST_TEST_CASE("codes are those of scikit-learn on 200 random problems", "",
                         test::cpu_backends) {
   using scalar = typename TestType::scalar;

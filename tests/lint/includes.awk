@@ -1,7 +1,7 @@
 # Who may include whom. Reads all headers of include/solens and prints what breaks a rule:
 #   1. folders include each other as in `allowed`;
 #   2. a backend that brings a library (a leaf) is included by nobody;
-#   3. system and third-party headers are standard, POSIX, or of a known component;
+#   3. system and third-party headers are standard, POSIX, the compiler's, or of a known component;
 #   4. solens.hpp includes exactly the headers that need no third-party library, but for testing/,
 #      which is for people who write a backend;
 #   5. a header is tested: it is one of `tested` (-v tested="core/error.hpp ..."), or a part of a
@@ -23,6 +23,7 @@ BEGIN {
   component["xtensor"] = "^(xtensor|xtl|xtensor-blas|xsimd)/"
   component["cuda"] = "^(cuda|cublas|cusolver|curand|cub/|thrust/)"
   posix = "^(sys/[a-z]+|fcntl|unistd|sched|pthread)\\.h$"
+  compiler = "^(immintrin|cpuid)\\.h$"
 }
 
 function folder_of(path) { return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "" }
@@ -47,7 +48,7 @@ FNR == 1 {
     kind = ""
     for (c in component) if (included ~ component[c]) kind = c
     if (kind != "") third_party[name] = 1
-    else if (included ~ /[\/.]/ && included !~ posix) fault("<" included "> belongs to no component")
+    else if (included ~ /[\/.]/ && included !~ posix && included !~ compiler) fault("<" included "> belongs to no component")
     next
   }
   sub(/^solens\//, "", included)

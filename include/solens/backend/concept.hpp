@@ -22,6 +22,7 @@ enum class fused_op : unsigned {
   bias_layer_norm = 2,  ///< add_bias in place, then layer_norm of the sum, in one pass
   attention = 4,        ///< softmax(scale q k^T) v without the scores in memory
   half_products = 8,    ///< gram and multiply_lower in half the work of a product
+  row_search = 16,      ///< the row with the largest product without all products in memory
 };
 
 constexpr fused_op operator|(fused_op a, fused_op b) {

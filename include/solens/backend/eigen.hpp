@@ -23,6 +23,7 @@
 #include <solens/backend/leading_eigenpair.hpp>
 #include <solens/backend/parallel.hpp>
 #include <solens/backend/row_kernels.hpp>
+#include <solens/backend/screened_search.hpp>
 #include <solens/backend/triangular.hpp>
 #include <solens/core/host_tensor.hpp>
 
@@ -31,10 +32,9 @@ namespace solens {
 /// The CPU backend: host memory, OpenMP, vectorised rows, Eigen's decompositions, and products by
 /// a BLAS where the component `eigen` found one (`SOLENS_HAS_BLAS`), else by Eigen.
 ///
-/// Views are used where they lie. What must be copied is a matrix of a product with no unit
-/// stride, and a row that is not contiguous.
-/// @note sums are accumulated in `T`, in an order that depends on nothing but the extents and,
-///       for a product, the number of threads
+/// Views are used where they lie, but for matrices of products with no unit stride and strided
+/// rows.
+/// @note sums are in `T`, in an order that depends only on extents and, for a product, on threads
 template <class T>
 class eigen_backend {
  public:
@@ -46,8 +46,10 @@ class eigen_backend {
   using const_view = host_view<const T>;
   using index_view = host_view<index_t>;
   using const_index_view = host_view<const index_t>;
+  using row_search = screened_search<eigen_backend>;
   static constexpr fused_op fused = fused_op::bias_activation | fused_op::bias_layer_norm |
-                                    fused_op::attention | fused_op::half_products;
+                                    fused_op::attention | fused_op::half_products |
+                                    fused_op::row_search;
 
   /// @param threads  0 for as many as OpenMP gives
   /// @throws argument_error when negative

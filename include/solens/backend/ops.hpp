@@ -1,6 +1,7 @@
 #pragma once
 
 #include <solens/backend/concept.hpp>
+#include <solens/backend/product_search.hpp>
 
 /// Operations that a backend may do in one pass and that otherwise run as their parts.
 /// Which of the two it is, is declared by `B::fused` and known at compile time.
@@ -90,5 +91,25 @@ void multiply_lower(const B& be, const_view_of<B> x, const_view_of<B> l, view_of
     be.batched_gemm(1, x, l, 0, out);
   }
 }
+
+namespace detail {
+
+template <class B>
+struct row_search {
+  using type = product_search<B>;
+};
+template <class B>
+  requires(contains(B::fused, fused_op::row_search))
+struct row_search<B> {
+  using type = typename B::row_search;
+};
+
+}  // namespace detail
+
+/// The row of a table with the largest product with each of many vectors: `product_search`, or the
+/// backend's own `row_search`, which is built and called like it and finds the same rows, but for
+/// products that differ by no more than the rounding of either.
+template <tensor_backend B>
+using row_search = typename detail::row_search<B>::type;
 
 }  // namespace solens::ops

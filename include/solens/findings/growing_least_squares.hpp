@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>  // std::copy_n
 #include <cmath>
 #include <cstddef>  // std::size_t
+#include <numeric>  // std::transform_reduce
 #include <vector>
 
 #include <solens/core/shape.hpp>
@@ -18,7 +20,8 @@ class growing_least_squares {
       : capacity_(static_cast<std::size_t>(capacity)),
         gram_(capacity_ * capacity_),
         factor_(capacity_ * capacity_),
-        target_(capacity_) {}
+        target_(capacity_),
+        solved_(capacity_) {}
 
   index_t size() const { return static_cast<index_t>(n_); }
 
@@ -29,35 +32,32 @@ class growing_least_squares {
   ///                   is this share of its own, or less
   /// @returns whether it was added
   bool push(const double* products, double target, double dependent) {
-    double rest = products[n_];
+    double rest = products[n_], left = target;
     double* row = &factor_[n_ * capacity_];
     for (std::size_t i = 0; i < n_; ++i) {
-      double sum = products[i];
-      for (std::size_t j = 0; j < i; ++j) sum -= row[j] * factor_[i * capacity_ + j];
-      row[i] = sum / factor_[i * capacity_ + i];
+      const double* other = &factor_[i * capacity_];
+      const double sum = products[i] - std::transform_reduce(row, row + i, other, 0.0);
+      row[i] = sum / other[i];
       rest -= row[i] * row[i];
+      left -= row[i] * solved_[i];
     }
     if (!(rest > dependent * products[n_])) return false;
     row[n_] = std::sqrt(rest);
-    for (std::size_t i = 0; i <= n_; ++i) {
-      gram_[n_ * capacity_ + i] = gram_[i * capacity_ + n_] = products[i];
-    }
-    target_[n_++] = target;
+    std::copy_n(products, n_ + 1, &gram_[n_ * capacity_]);
+    target_[n_] = target;
+    solved_[n_] = left / row[n_];
+    ++n_;
     return true;
   }
 
   /// The weights with the smallest squared residual.
   /// @param weights  size() numbers
   void solve(double* weights) const {
-    for (std::size_t i = 0; i < n_; ++i) {
-      double sum = target_[i];
-      for (std::size_t j = 0; j < i; ++j) sum -= factor_[i * capacity_ + j] * weights[j];
-      weights[i] = sum / factor_[i * capacity_ + i];
-    }
+    std::copy_n(solved_.begin(), n_, weights);
     for (std::size_t i = n_; i-- > 0;) {
-      double sum = weights[i];
-      for (std::size_t j = i + 1; j < n_; ++j) sum -= factor_[j * capacity_ + i] * weights[j];
-      weights[i] = sum / factor_[i * capacity_ + i];
+      const double* row = &factor_[i * capacity_];
+      const double w = weights[i] /= row[i];
+      for (std::size_t j = 0; j < i; ++j) weights[j] -= w * row[j];
     }
   }
 
@@ -81,7 +81,9 @@ class growing_least_squares {
   }
 
  private:
-  double gram(std::size_t i, std::size_t j) const { return gram_[i * capacity_ + j]; }
+  double gram(std::size_t i, std::size_t j) const {
+    return i < j ? gram_[j * capacity_ + i] : gram_[i * capacity_ + j];
+  }
 
   /// The bound column that most wants to enter; n_ when none does.
   std::size_t steepest(const double* weights, const std::vector<bool>& free) const {
@@ -146,6 +148,7 @@ class growing_least_squares {
 
   std::size_t capacity_, n_ = 0;
   std::vector<double> gram_, factor_, target_;
+  std::vector<double> solved_;  ///< factor^-1 target
 };
 
 }  // namespace solens

@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
-#include <solens/backend/concept.hpp>
+#include <solens/backend/ops.hpp>
 #include <solens/core/host_tensor.hpp>
 #include <solens/core/threads.hpp>
 #include <solens/findings/growing_least_squares.hpp>
-#include <solens/findings/atom_search.hpp>
 
 namespace solens {
 
@@ -47,6 +46,7 @@ class pursuit {
         search_(be, atoms, batch),
         chosen_(be.allocate({batch, options.n_atoms, atoms.extent(1)})),
         residual_(be.allocate({batch, atoms.extent(1)})),
+        going_(be.allocate({batch, atoms.extent(1)})),
         products_(be.allocate({batch, options.n_atoms + 1, 1})),
         weights_(be.allocate({batch, 1, options.n_atoms})),
         norms_(be.allocate({batch})),
@@ -56,7 +56,7 @@ class pursuit {
   void run(const_view_of<B> targets, index_t first, sparse_codes<scalar>& out) {
     const index_t n = targets.extent(0);
     codes_.assign(static_cast<std::size_t>(n), code{growing_least_squares(options_.n_atoms)});
-    found_ = host_tensor<index_t>({n});
+    found_ = host_tensor<index_t>({n}, 0);
     strength_ = host_tensor<scalar>({n});
     host_weights_ = host_tensor<scalar>({n, options_.n_atoms}, 0);
     const auto residual = residual_.view().slice(0, 0, n);
@@ -64,7 +64,7 @@ class pursuit {
     bool going = measure(residual, first, 0, out);
     for (index_t step = 0; step < options_.n_atoms; ++step) {
       if (going) {
-        search_(be_, residual, options_.non_negative, strength_, found_);
+        search(residual);
         choose(targets, first, step, out);
         subtract(targets, residual, step + 1);
       }
@@ -83,13 +83,36 @@ class pursuit {
     bool ended = false, exhausted = false;
   };
 
+  /// Finds the newest atoms of the codes that go on.
+  void search(const_view_of<B> residual) {
+    std::vector<index_t> going;
+    for (std::size_t i = 0; i < codes_.size(); ++i) {
+      if (!codes_[i].ended) going.push_back(static_cast<index_t>(i));
+    }
+    const auto n = static_cast<index_t>(going.size());
+    if (n == residual.extent(0)) {
+      return search_(be_, residual, options_.non_negative, strength_, found_);
+    }
+    const auto rows = newest_.view().slice(0, 0, n);
+    const auto x = going_.view().slice(0, 0, n);
+    be_.upload(host_view<const index_t>(going.data(), {n}), rows);
+    be_.gather(residual, const_index_view_of<B>(rows), x);
+    host_tensor<index_t> found({n});
+    host_tensor<scalar> strength({n});
+    search_(be_, const_view_of<B>(x), options_.non_negative, strength, found);
+    for (index_t i = 0; i < n; ++i) {
+      found_(going[static_cast<std::size_t>(i)]) = found(i);
+      strength_(going[static_cast<std::size_t>(i)]) = strength(i);
+    }
+  }
+
   /// Takes the newest atoms into the codes that go on, and solves for all their weights.
   void choose(const_view_of<B> targets, index_t first, index_t step, sparse_codes<scalar>& out) {
     const index_t n = targets.extent(0);
     const auto newest = newest_.view().slice(0, 0, n);
     be_.upload(host_view<const index_t>(found_), newest);
     const auto x = chosen_.view().slice(0, 0, n);
-    be_.gather(search_.atoms(), const_index_view_of<B>(newest), x.select(1, step));
+    be_.gather(search_.table(), const_index_view_of<B>(newest), x.select(1, step));
     const const_view_of<B> atom = x.slice(1, step, step + 1);
     const auto products = products_.view().slice(0, 0, n).slice(1, 0, step + 2);
     be_.batched_gemm(1, const_view_of<B>(x.slice(1, 0, step + 1)), atom.transposed(), 0,
@@ -97,7 +120,7 @@ class pursuit {
     be_.batched_gemm(1, atom, targets.split(1, 1), 0, products.slice(1, step + 1, step + 2));
     host_tensor<scalar> host({n, step + 2, 1});
     be_.download(const_view_of<B>(products), host);
-    parallel_for(n, 16, [&](index_t begin, index_t end) {
+    parallel_for(n, 256, [&](index_t begin, index_t end) {
       for (index_t i = begin; i < end; ++i) {
         if (extend(i, step, &host(i, 0, 0))) out.atoms(first + i, step) = found_(i);
       }
@@ -161,14 +184,14 @@ class pursuit {
 
   /// What rounding leaves of a vector of d numbers that should have vanished, relative to it.
   double rounding() const {
-    return 4 * std::sqrt(static_cast<double>(search_.atoms().extent(1))) *
+    return 4 * std::sqrt(static_cast<double>(search_.table().extent(1))) *
            static_cast<double>(std::numeric_limits<scalar>::epsilon());
   }
 
   const B& be_;
   const omp_options& options_;
-  atom_search<B> search_;
-  typename B::tensor chosen_, residual_, products_, weights_, norms_;
+  ops::row_search<B> search_;
+  typename B::tensor chosen_, residual_, going_, products_, weights_, norms_;
   typename B::index_tensor newest_;
   std::vector<code> codes_;
   host_tensor<index_t> found_;
@@ -181,9 +204,10 @@ class pursuit {
 ///
 /// At each step every target takes the atom whose inner product with its residual is largest (by
 /// magnitude; by value when `non_negative`), ties going to the lower index, and all its weights
-/// are solved for again. The inner products are computed in the backend's scalar, the weights in
-/// double from the atoms' inner products; no [n_atoms, n_atoms] matrix is formed. Codes with
-/// fewer atoms are the beginnings of codes with more, so one run gives every size.
+/// are solved for again. The inner products that decide are computed in the backend's scalar or
+/// better (ops::row_search), the weights in double from the atoms' inner products; no
+/// [n_atoms, n_atoms] matrix is formed. Codes with fewer atoms are the beginnings of codes with
+/// more, so one run gives every size.
 ///
 /// A code ends early when its residual is within `tolerance`, or within rounding, of nothing, or
 /// when no atom outside the span of the chosen ones correlates with it.
@@ -191,7 +215,7 @@ class pursuit {
 ///                 chosen
 /// @param targets  [n_targets, d]
 /// @throws argument_error for a number of atoms that is not positive, or an `also` out of range
-/// @note costs 2 * n_targets * steps * n_atoms * d flops for the search, which is nearly all
+/// @note costs n_targets * steps * n_atoms * d multiplications for the search, which is nearly all
 /// Source: Pati, Rezaiifar and Krishnaprasad, Orthogonal matching pursuit, 1993; for
 /// `non_negative`: Bruckstein, Elad and Zibulevsky, On the uniqueness of nonnegative sparse
 /// solutions, 2008.

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>  // std::as_const
 #include <vector>
 
 #include <solens/backend/ops.hpp>
@@ -141,7 +142,8 @@ void choices(conformance_suite<B>& suite) {
 }
 
 /// Declared or not, the fused operations of ops.hpp keep the bounds of their parts: for
-/// `attention`, those of scores of 8 terms, softmax and a mean of values up to 4.
+/// `attention`, those of scores of 8 terms, softmax and a mean of values up to 4; for `row_search`,
+/// that of a sum of 13 products of those.
 template <tensor_backend B>
 void fused_operations(conformance_suite<B>& suite) {
   for (layout how : writable_layouts) {
@@ -190,6 +192,24 @@ void fused_operations(conformance_suite<B>& suite) {
                       using S = std::remove_cvref_t<decltype(b)>;
                       ops::multiply_lower<S>(b, v[0], v[1], v[2]);
                     });
+    }
+  }
+  for (layout how : every_layout) {
+    for (bool positive : {false, true}) {
+      suite.compare("row_search",
+                    std::string(positive ? "largest, " : "largest magnitude, ") + to_string(how),
+                    {.absolute = 16 * 13 * 16},
+                    {in({70, 13}, how, 1), in({5, 13}, how, 2), out({5})},
+                    [=](const auto& b, auto v, auto i) {
+                      using S = std::remove_cvref_t<decltype(b)>;
+                      host_tensor<typename S::scalar> values({5});
+                      host_tensor<index_t> indices({5});
+                      ops::row_search<S> search(b, v[0], 5);
+                      search(b, v[1], positive, values, indices);
+                      b.upload(std::as_const(values).view(), v[2]);
+                      b.upload(std::as_const(indices).view(), i[0]);
+                    },
+                    {out({5})});
     }
   }
   constexpr double infinity = std::numeric_limits<double>::infinity();
