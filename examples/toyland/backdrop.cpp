@@ -49,6 +49,11 @@ rgb varied(rgb c, random_source& r) {
   return r.chance(50) ? mix(c, {255, 255, 255}, share) : mix(c, {0, 0, 0}, share);
 }
 
+void paint_hills(brush& b, random_source& r, int height, int swing, rgb colour) {
+  colour = varied(colour, r);
+  b.fill(hills(r, height, swing), colour);
+}
+
 void paint_sea(brush& b, random_source& r) {
   const int horizon = r.between(360, 520);
   b.gradient(0, horizon, varied({126, 188, 238}, r), {214, 236, 250});
@@ -66,8 +71,8 @@ void paint_sea(brush& b, random_source& r) {
 void paint_meadow(brush& b, random_source& r) {
   b.gradient(0, 700, varied({142, 202, 244}, r), {226, 242, 250});
   const int horizon = r.between(420, 560);
-  b.fill(hills(r, horizon, 70), varied({150, 202, 120}, r));
-  b.fill(hills(r, horizon + 130, 40), varied({112, 178, 82}, r));
+  paint_hills(b, r, horizon, 70, {150, 202, 120});
+  paint_hills(b, r, horizon + 130, 40, {112, 178, 82});
   for (int i = 0; i < 26; ++i) {
     const point p{r.between(0, 1024), r.between(horizon + 190, 1010)};
     b.fill({{p.x - 14, p.y}, {p.x, p.y - 54}, {p.x + 14, p.y}}, {74, 140, 58});
@@ -76,7 +81,8 @@ void paint_meadow(brush& b, random_source& r) {
 }
 
 void paint_night(brush& b, random_source& r) {
-  b.gradient(0, 1024, varied({14, 18, 52}, r), varied({58, 58, 118}, r));
+  const rgb lower = varied({58, 58, 118}, r), upper = varied({14, 18, 52}, r);
+  b.gradient(0, 1024, upper, lower);
   for (int i = 0; i < 44; ++i) {
     const point p{r.between(0, 1024), r.between(0, 880)};
     const int size = r.between(6, 11);
@@ -88,8 +94,8 @@ void paint_night(brush& b, random_source& r) {
 void paint_desert(brush& b, random_source& r) {
   b.gradient(0, 700, varied({246, 196, 140}, r), {252, 232, 196});
   const int horizon = r.between(440, 560);
-  b.fill(hills(r, horizon, 90), varied({226, 176, 104}, r));
-  b.fill(hills(r, horizon + 170, 80), varied({212, 156, 86}, r));
+  paint_hills(b, r, horizon, 90, {226, 176, 104});
+  paint_hills(b, r, horizon + 170, 80, {212, 156, 86});
   for (int i = 0; i < 14; ++i) {
     const point p{r.between(0, 1024), r.between(horizon + 260, 1010)};
     const int length = r.between(60, 130);
@@ -100,8 +106,8 @@ void paint_desert(brush& b, random_source& r) {
 void paint_snow(brush& b, random_source& r) {
   b.gradient(0, 700, varied({168, 186, 212}, r), {218, 226, 238});
   const int horizon = r.between(440, 580);
-  b.fill(hills(r, horizon, 60), varied({222, 230, 242}, r));
-  b.fill(hills(r, horizon + 180, 50), varied({240, 244, 250}, r));
+  paint_hills(b, r, horizon, 60, {222, 230, 242});
+  paint_hills(b, r, horizon + 180, 50, {240, 244, 250});
   for (int i = 0; i < 40; ++i) {
     const point p{r.between(0, 1024), r.between(0, 1024)};
     b.fill(disc(p, r.between(9, 16)), {255, 255, 255}, 235);

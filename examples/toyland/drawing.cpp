@@ -11,8 +11,8 @@ namespace toyland {
 namespace {
 
 constexpr rgb ink{40, 36, 44}, wood{121, 82, 48}, cream{250, 240, 214}, glass{196, 226, 240},
-    steel{150, 156, 168}, leaf{70, 150, 62}, gold{250, 196, 48}, snowball{240, 245, 250},
-    carrot{240, 128, 32}, flame{250, 140, 30};
+    steel{150, 156, 168}, leaf{70, 150, 62}, gold{250, 196, 48}, carrot{240, 128, 32},
+    flame{250, 140, 30};
 
 /// Collects the parts of a drawing; coordinates are free, `fitted` centres and scales them.
 class sketch {
@@ -262,8 +262,8 @@ void draw_cloud(sketch& s, random_source& r) {
   s.body(disc({700, 140}, 242));
   for (int i = 0; i < n; ++i) {
     const int x = -620 + 1240 * i / (n - 1);
-    const int reach = 330 - (x < 0 ? -x : x) / 5;
-    s.body(disc({x, 20 - r.between(0, 160)}, reach + r.between(-40, 70)));
+    const int reach = 330 - (x < 0 ? -x : x) / 5 + r.between(-40, 70);
+    s.body(disc({x, 20 - r.between(0, 160)}, reach));
   }
 }
 

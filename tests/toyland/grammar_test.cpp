@@ -30,6 +30,16 @@ TEST_CASE("a caption is read back as what it was made from") {
   CHECK(words.contains("beneath"));
 }
 
+TEST_CASE("a seed gives the same words on every machine") {
+  random_source r(1);
+  CHECK(caption_of(scene_of({.seed = 1}, 2), r) ==
+        "a blue bird with a plain pink cloud on the water");
+  CHECK(caption_of(scene_of({.seed = 1}, 4), r) ==
+        "a picture of a dotted crimson bird above a tree with a checked white cloud");
+  CHECK(caption_of(scene_of({.seed = 1}, 3), r) ==
+        "a drawing of a dotted red toadstool and a red apple in a room");
+}
+
 TEST_CASE("captions are free in their words, the same for the same seed") {
   const scene s = scene_of({.seed = 6, .things = 2}, 1);
   random_source a(1), b(1);
