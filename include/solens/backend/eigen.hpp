@@ -112,8 +112,7 @@ class eigen_backend {
   /// out = x l for lower triangular l; see ops::multiply_lower.
   void multiply_lower(const_view x, const_view l, view out) const {
     checks::product("multiply_lower", x, l, out, 3, 3);
-    if (out.empty()) return;
-    if (blas::row_distance(out[0]) == 0) return batched_gemm(1, x, l, 0, out);
+    if (out.empty() || blas::row_distance(out[0]) == 0) return batched_gemm(1, x, l, 0, out);
     team_.split(out.extent(0), 1, [&](index_t from, index_t to) {
       for (index_t g = from; g < to; ++g) {
         copy_here(x[g], out[g]);
