@@ -32,7 +32,7 @@ namespace solens {
 /// The CPU backend: host memory, OpenMP, vectorised rows, Eigen's decompositions, and products by
 /// a BLAS where the component `eigen` found one (`SOLENS_HAS_BLAS`), else by Eigen.
 ///
-/// Views are used where they lie, but for matrices of products with no unit stride and strided rows.
+/// Strided rows, and matrices of products with no unit stride, are copied; nothing else is.
 /// @note sums are in `T`, in an order that depends only on extents and, for a product, on threads
 template <class T>
 class eigen_backend {
