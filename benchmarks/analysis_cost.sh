@@ -35,7 +35,7 @@ measure() {
 first_columns() {
   local start width header
   start=$((10 + $(od -An -tu2 -j8 -N2 "$1")))
-  width=$(head -c "$start" "$1" | tr -d '\0' | sed -n "s/.*([0-9]*, \([0-9]*\)).*/\1/p")
+  width=$(head -c "$start" "$1" | tail -c +11 | sed -n 's/.*([0-9]*, \([0-9]*\)).*/\1/p')
   header="{'descr': '<f4', 'fortran_order': True, 'shape': ($width, $2), }"
   printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$header"
   head -c $((start + 4 * width * $2)) "$1" | tail -c $((4 * width * $2))

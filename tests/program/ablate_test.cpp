@@ -269,7 +269,7 @@ TEST_CASE("ablate refuses what does not fit together, and leaves nothing behind"
   CHECK(names_in(e.folder.path()) == before);
 
   check_usage(call(e.ablate({"--pixels", "p.npy", "--classifier", e.classifier})), {"--label-ids"});
-  check_usage(call(e.val({"--classes", "c.txt"})), {"Classifier"});
+  check_usage(call(e.val({"--classes", "c.txt"})), {"--classifier", "--classes"});
   check_usage(call(e.val({"--logits", "l.npy"})), {".safetensors"});
   check_usage(call({"ablate", "--pixels", "p.npy"}), {"--run"});
 }
