@@ -74,6 +74,15 @@ TEST_CASE("stores share a writer and its memory") {
   check_block(b, 0, 1);
 }
 
+TEST_CASE("memory of a record that is not appended is used again") {
+  test::temporary_folder folder;
+  record_writer writer(page_size);  // of one record
+  coefficient_store<float> store(writer, folder / "s", 5, 2);
+  for (int i = 0; i < 3; ++i) store.next(3);
+  append(store, 0, 3);
+  check_block(store, 0, 5);
+}
+
 TEST_CASE("a store goes on from the batches that are known, and forgets what came after") {
   test::temporary_folder folder;
   record_writer writer(1 << 20);

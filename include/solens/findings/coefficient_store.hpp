@@ -45,10 +45,22 @@ class record_writer {
     return buffer;
   }
 
+  /// Returns a buffer that `take` gave.
+  void give_back(page_buffer buffer) {
+    {
+      const std::lock_guard lock(mutex_);
+      free_.push_back(std::move(buffer));
+    }
+    freed_.notify_all();
+  }
+
   /// Writes the first `bytes` of a buffer that `take` gave.
   void write(direct_file& file, std::uint64_t at, page_buffer buffer, std::size_t bytes) {
     const std::shared_ptr<page_buffer> record(new page_buffer(std::move(buffer)),
-                                              [this](page_buffer* b) { give_back(b); });
+                                              [this](page_buffer* b) {
+                                                give_back(std::move(*b));
+                                                delete b;
+                                              });
     thread_.post([&file, at, record, bytes] { file.write(at, record->bytes().first(bytes)); });
   }
 
@@ -57,15 +69,6 @@ class record_writer {
   void wait() { thread_.wait(); }
 
  private:
-  void give_back(page_buffer* buffer) {
-    {
-      const std::lock_guard lock(mutex_);
-      free_.push_back(std::move(*buffer));
-    }
-    delete buffer;
-    freed_.notify_all();
-  }
-
   std::size_t most_bytes_, held_ = 0;
   std::mutex mutex_;
   std::condition_variable freed_;
@@ -122,6 +125,7 @@ class coefficient_store {
 
   /// Memory for the next record: [n_writers, batch, width], to be filled and then appended.
   host_view<T> next(index_t batch) {
+    if (next_.data() != nullptr) writer_->give_back(std::move(next_));  // one that was not appended
     next_ = writer_->take(bytes_of(batch));
     next_batch_ = batch;
     return {reinterpret_cast<T*>(next_.data()), shape{n_writers_, batch, width_}};
