@@ -12,8 +12,10 @@
 #include <nlohmann/json.hpp>
 
 #include <solens/core/atomic_file.hpp>
+#include <solens/core/host_tensor.hpp>
 #include <solens/core/tensor_view.hpp>
 #include <solens/image/encode_png.hpp>
+#include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors_writer.hpp>
 
 #include "grammar.hpp"
@@ -47,6 +49,26 @@ nlohmann::ordered_json record_of(const scene& s, const std::string& number,
   return record;
 }
 
+/// The classes of the pictures, and what each is called.
+/// @param kinds     [n]
+/// @param textured  [n], of n_textures * n_kinds
+void write_classes(const std::filesystem::path& folder,
+                   const solens::host_tensor<solens::index_t>& kinds,
+                   const solens::host_tensor<solens::index_t>& textured) {
+  std::string names, with_texture;
+  for (int t = 0; t < n_textures; ++t) {
+    for (int k = 0; k < n_kinds; ++k) {
+      const std::string name(name_of(static_cast<kind>(k)));
+      if (t == 0) names += name + "\n";
+      with_texture.append(name_of(static_cast<texture>(t))).append(" " + name + "\n");
+    }
+  }
+  solens::write_file_atomically(folder / "kinds.txt", names);
+  solens::write_file_atomically(folder / "textured.txt", with_texture);
+  solens::write_npy(folder / "kinds.npy", kinds.view());
+  solens::write_npy(folder / "textured.npy", textured.view());
+}
+
 }  // namespace
 
 scene scene_of(const data_set_options& o, int i) {
@@ -60,6 +82,7 @@ void write_pictures(const data_set_options& o, const std::filesystem::path& fold
   fs::create_directories(folder / "images");
   fs::create_directories(folder / "masks");
   const solens::index_t side = o.side;
+  solens::host_tensor<solens::index_t> kinds({o.n}), textured({o.n});
   std::string captions;
   for (int i = 0; i < o.n; ++i) {
     const scene s = scene_of(o, i);
@@ -74,8 +97,11 @@ void write_pictures(const data_set_options& o, const std::filesystem::path& fold
       solens::write_png(folder / "masks" / (name + "-" + std::to_string(j) + ".png"), mask);
     }
     captions += record_of(s, name, caption_of(s, r)).dump() + "\n";
+    kinds(i) = static_cast<solens::index_t>(s.things[0].what);
+    textured(i) = n_kinds * static_cast<solens::index_t>(s.things[0].pattern) + kinds(i);
   }
   solens::write_file_atomically(folder / "captions.jsonl", captions);
+  write_classes(folder, kinds, textured);
 }
 
 void write_sheet(const data_set_options& o, int columns, const std::filesystem::path& png) {

@@ -21,7 +21,9 @@ scene scene_of(const data_set_options&, int i);
 
 /// Writes pictures for people and programs: images/<i>.png, masks/<i>-<thing>.png (grey),
 /// captions.jsonl with a line a picture: files, caption, setting, relation, things with kind,
-/// colour, texture and mask, concepts.
+/// colour, texture and mask, concepts. Beside them, what classifiers want to tell of every
+/// picture's first thing: its kind, in kinds.npy [n] int64 as a line of kinds.txt, from 0; and both
+/// texture and kind, "striped boat", in textured.npy and textured.txt.
 /// @throws solens::io_error naming the file
 void write_pictures(const data_set_options&, const std::filesystem::path& folder);
 

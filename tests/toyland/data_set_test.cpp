@@ -5,12 +5,27 @@
 #include <nlohmann/json.hpp>
 
 #include <solens/image/decode.hpp>
+#include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors.hpp>
 #include <toyland/data_set.hpp>
 #include <toyland/grammar.hpp>
 #include <toyland/painter.hpp>
 
 using namespace toyland;
+
+namespace {
+
+/// What a file of classes says of a picture.
+std::string class_in(const solens::test::temporary_folder& folder, const std::string& classes,
+                     int picture) {
+  const auto labels = solens::npy_file(folder / (classes + ".npy")).tensor<solens::index_t>();
+  std::istringstream names(solens::test::read_file(folder / (classes + ".txt")));
+  std::string name;
+  for (solens::index_t c = 0; c <= labels(picture); ++c) REQUIRE(std::getline(names, name));
+  return name;
+}
+
+}  // namespace
 
 TEST_CASE("pictures are written with masks and captions that tell the truth") {
   const solens::test::temporary_folder folder;
@@ -31,6 +46,10 @@ TEST_CASE("pictures are written with masks and captions that tell the truth") {
       CHECK(std::filesystem::exists(folder / t.at("mask").get<std::string>()));
     }
     CHECK(record.at("concepts") == concepts_of(s));
+    const std::string first(name_of(s.things[0].what));
+    CHECK(class_in(folder, "kinds", i) == first);
+    CHECK(class_in(folder, "textured", i) ==
+          std::string(name_of(s.things[0].pattern)) + " " + first);
     const description told = parse(record.at("caption").get<std::string>()).told;
     REQUIRE(told.things.size() == s.things.size());
     if (told.place) CHECK(told.place == s.place);
