@@ -3,35 +3,34 @@
 #include <algorithm>  // std::max
 #include <limits>
 #include <string>
-#include <type_traits>
 #include <utility>  // std::as_const
-
-#if defined(SOLENS_HAS_BLAS)
-#include <Eigen/src/misc/blas.h>  // sgemm_, ssyrk_, strmm_ and those in double, as Eigen declares them when it uses a BLAS
-#else
-#include <Eigen/Core>
-#endif
 
 #include <solens/backend/parallel.hpp>
 #include <solens/core/host_tensor.hpp>
 
-#if defined(SOLENS_HAS_BLAS)
 /// OpenBLAS's answer to how it runs in parallel; null where the BLAS is another one.
 extern "C" [[gnu::weak]] int openblas_get_parallel();
-#endif
 
-/// Products of matrices of any strides, by a BLAS where there is one and by Eigen where not.
+/// Products of matrices of any strides by a `Library`, which offers, on the calling thread:
+///
+///     static constexpr bool is_blas;
+///     // c = alpha a b + beta c: readable a and b, c with contiguous rows, nothing empty
+///     static void multiply(T alpha, const_view a, const_view b, T beta, view c);
+///     // the lower triangle of c = a a^T + beta c: readable a, c with contiguous rows
+///     static void gram(const_view a, T beta, view c);
+///     // x = x l for lower triangular, readable l, x with contiguous rows
+///     static void multiply_lower(const_view l, view x);
+///
+/// for views of float and of double.
 namespace solens::blas {
 
 /// Whether several threads may each run a product at full speed. An OpenBLAS with threads of its
 /// own (pthread) lets only one product at a time use them, so it is given the whole one.
-inline bool runs_inside_a_team() {
-#if defined(SOLENS_HAS_BLAS)
+template <class Library>
+bool runs_inside_a_team() {
   constexpr int own_threads = 1;
-  return openblas_get_parallel == nullptr || openblas_get_parallel() != own_threads;
-#else
-  return true;
-#endif
+  return !Library::is_blas || openblas_get_parallel == nullptr ||
+         openblas_get_parallel() != own_threads;
 }
 
 /// The distance of rows under which a BLAS can read a view row by row; 0 where it cannot.
@@ -49,7 +48,6 @@ bool readable(const host_view<T>& x) {
   return row_distance(x) > 0 || row_distance(x.transposed()) > 0;
 }
 
-#if defined(SOLENS_HAS_BLAS)
 /// An extent or stride as a BLAS counts it.
 inline int counted(index_t value) {
   if (value > std::numeric_limits<int>::max()) {
@@ -57,51 +55,11 @@ inline int counted(index_t value) {
   }
   return static_cast<int>(value);
 }
-#endif
 
-/// c = alpha a b + beta c for readable a and b and a c whose rows are contiguous.
+/// What a BLAS calls the leading dimension of a readable matrix: of its rows or else its columns.
 template <class T>
-void multiply_here(T alpha, host_view<const T> a, host_view<const T> b, T beta, host_view<T> c) {
-#if defined(SOLENS_HAS_BLAS)
-  // A BLAS counts by columns, so it is asked for the transpose: c' = b' a'.
-  const auto letter = [](const auto& x) { return row_distance(x) > 0 ? 'N' : 'T'; };
-  const auto distance = [&](const auto& x) {
-    return counted(row_distance(x) > 0 ? row_distance(x) : row_distance(x.transposed()));
-  };
-  const char of_a = letter(a), of_b = letter(b);
-  const int m = counted(c.extent(0)), n = counted(c.extent(1)), k = counted(a.extent(1));
-  const int lda = distance(a), ldb = distance(b), ldc = distance(c);
-  if constexpr (std::is_same_v<T, float>) {
-    sgemm_(&of_b, &of_a, &n, &m, &k, &alpha, b.data(), &ldb, a.data(), &lda, &beta, c.data(), &ldc);
-  } else {
-    dgemm_(&of_b, &of_a, &n, &m, &k, &alpha, b.data(), &ldb, a.data(), &lda, &beta, c.data(), &ldc);
-  }
-#else
-  using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const auto map = [](const auto& x) {
-    return Eigen::Map<const matrix, 0, Eigen::OuterStride<>>(x.data(), x.extent(0), x.extent(1),
-                                                             Eigen::OuterStride<>(row_distance(x)));
-  };
-  Eigen::Map<matrix, 0, Eigen::OuterStride<>> result(c.data(), c.extent(0), c.extent(1),
-                                                     Eigen::OuterStride<>(row_distance(c)));
-  if (beta == T{0}) {
-    result.setZero();
-  } else if (beta != T{1}) {
-    result *= beta;
-  }
-  const auto add = [&](const auto& x) {
-    if (row_distance(b) > 0) {
-      result.noalias() += alpha * x * map(b);
-    } else {
-      result.noalias() += alpha * x * map(b.transposed()).transpose();
-    }
-  };
-  if (row_distance(a) > 0) {
-    add(map(a));
-  } else {
-    add(map(a.transposed()).transpose());
-  }
-#endif
+int leading_dimension(const host_view<T>& x) {
+  return counted(row_distance(x) > 0 ? row_distance(x) : row_distance(x.transposed()));
 }
 
 /// A view that a BLAS can read: the one given, or a copy where it cannot.
@@ -134,7 +92,7 @@ void scale_add(host_view<const T> x, T beta, host_view<T> y) {
 }
 
 /// c [m, n] = alpha a [m, k] b [k, n] + beta c, of any strides; c is not read when beta is 0.
-template <class T>
+template <class Library, class T>
 void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<const T> b, T beta,
               host_view<T> c) {
   if (c.empty()) return;
@@ -144,77 +102,50 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
   }
   if (row_distance(c) == 0) {
     if (row_distance(c.transposed()) > 0) {
-      return multiply(team, alpha, b.transposed(), a.transposed(), beta, c.transposed());
+      return multiply<Library>(team, alpha, b.transposed(), a.transposed(), beta, c.transposed());
     }
     host_tensor<T> product(c.extents());
-    multiply(team, alpha, a, b, T{0}, product.view());
+    multiply<Library>(team, alpha, a, b, T{0}, product.view());
     return scale_add(std::as_const(product).view(), beta, c);
   }
   const readable_matrix<T> x(a), y(b);
   const index_t m = c.extent(0), n = c.extent(1), flops_of_a_row = 2 * a.extent(1) * n;
   constexpr index_t least_flops = 1 << 20;  // some 10 us of work for a thread
-  if (!runs_inside_a_team()) {
-    return multiply_here(alpha, x.view(), y.view(), beta, c);
+  if (!runs_inside_a_team<Library>()) {
+    return Library::multiply(alpha, x.view(), y.view(), beta, c);
   }
   // Rows, as the elementwise operations that follow share them, unless that leaves slabs so thin
   // that every thread would spend its time on packing b.
   if (m >= 64 * team.size() || m >= n) {
-    team.split(
-        m, std::max(index_t{8}, least_flops / flops_of_a_row), [&](index_t from, index_t to) {
-          multiply_here(alpha, x.view().slice(0, from, to), y.view(), beta, c.slice(0, from, to));
-        });
+    team.split(m, std::max(index_t{8}, least_flops / flops_of_a_row),
+               [&](index_t from, index_t to) {
+                 Library::multiply(alpha, x.view().slice(0, from, to), y.view(), beta,
+                                   c.slice(0, from, to));
+               });
   } else {
     const index_t flops_of_a_column = 2 * a.extent(1) * m;
-    team.split(
-        n, std::max(index_t{16}, least_flops / flops_of_a_column), [&](index_t from, index_t to) {
-          multiply_here(alpha, x.view(), y.view().slice(1, from, to), beta, c.slice(1, from, to));
-        });
+    team.split(n, std::max(index_t{16}, least_flops / flops_of_a_column),
+               [&](index_t from, index_t to) {
+                 Library::multiply(alpha, x.view(), y.view().slice(1, from, to), beta,
+                                   c.slice(1, from, to));
+               });
   }
 }
 
 /// The lower triangle of c [n, n] = a a^T + beta c, on the calling thread.
-template <class T>
+template <class Library, class T>
 void gram(host_view<const T> a, T beta, host_view<T> c) {
-#if defined(SOLENS_HAS_BLAS)
   if (row_distance(c) > 0 && readable(a) && a.extent(1) > 0) {
-    // By columns, as a BLAS counts, the lower triangle is the upper one, and a its transpose.
-    const bool by_rows = row_distance(a) > 0;
-    const char upper = 'U', of_a = by_rows ? 'T' : 'N';
-    const int n = counted(c.extent(0)), k = counted(a.extent(1)), ldc = counted(row_distance(c));
-    const int lda = counted(by_rows ? row_distance(a) : row_distance(a.transposed()));
-    const T one = 1;
-    if constexpr (std::is_same_v<T, float>) {
-      ssyrk_(&upper, &of_a, &n, &k, &one, a.data(), &lda, &beta, c.data(), &ldc);
-    } else {
-      dsyrk_(&upper, &of_a, &n, &k, &one, a.data(), &lda, &beta, c.data(), &ldc);
-    }
-    return;
+    Library::gram(a, beta, c);
+  } else {
+    multiply<Library>(thread_team(1), T{1}, a, a.transposed(), beta, c);
   }
-#endif
-  multiply(thread_team(1), T{1}, a, a.transposed(), beta, c);
 }
 
 /// x [m, n] = x l for lower triangular l [n, n], on the calling thread; rows of x are contiguous.
-template <class T>
+template <class Library, class T>
 void multiply_lower(host_view<const T> l, host_view<T> x) {
-#if defined(SOLENS_HAS_BLAS)
-  const readable_matrix<T> lower(l);
-  const bool by_rows = row_distance(lower.view()) > 0;
-  const char left = 'L', triangle = by_rows ? 'U' : 'L', of_l = by_rows ? 'N' : 'T', no = 'N';
-  const int n = counted(x.extent(1)), m = counted(x.extent(0)), ldx = counted(row_distance(x));
-  const int ldl =
-      counted(by_rows ? row_distance(lower.view()) : row_distance(lower.view().transposed()));
-  const T one = 1;
-  if constexpr (std::is_same_v<T, float>) {
-    strmm_(&left, &triangle, &of_l, &no, &n, &m, &one, lower.view().data(), &ldl, x.data(), &ldx);
-  } else {
-    dtrmm_(&left, &triangle, &of_l, &no, &n, &m, &one, lower.view().data(), &ldl, x.data(), &ldx);
-  }
-#else
-  host_tensor<T> copy(x.extents());
-  scale_add(host_view<const T>(x), T{0}, copy.view());
-  multiply(thread_team(1), T{1}, std::as_const(copy).view(), l, T{0}, x);
-#endif
+  Library::multiply_lower(readable_matrix<T>(l).view(), x);
 }
 
 }  // namespace solens::blas
