@@ -9,14 +9,11 @@
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/findings/ablation.hpp>
-#include <solens/findings/zero_shot.hpp>
 #include <solens/stats/accuracy.hpp>
-#include <solens/text/templates.hpp>
-#include <solens/text/word_list.hpp>
-#include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors.hpp>
 
 #include "array_output.hpp"
+#include "classifier.hpp"
 #include "commands.hpp"
 #include "console.hpp"
 #include "labels.hpp"
@@ -76,44 +73,6 @@ std::vector<layer_of_run> read_layers(const run_folder& folder, const report_jso
     read_codes(of, *dictionary);
   }
   return layers;
-}
-
-/// Names of the classes; empty where `--classifier` stands for them.
-std::vector<std::string> class_names(const ablate_call& call) {
-  if (call.classes.empty()) return {};
-  word_list list = read_word_list(call.classes);
-  if (list.duplicates.empty()) return std::move(list.words);
-  throw format_error("read classes", "each class once", "'" + list.duplicates.front() + "' again",
-                     call.classes);
-}
-
-std::vector<prompt_template> templates_of(const ablate_call& call) {
-  if (!call.templates.empty()) return read_templates(call.templates);
-  return {prompt_template(default_class_template)};
-}
-
-/// [d_joint, n_classes]
-template <tensor_backend B>
-typename B::tensor classifier_of(const B& be, const ablate_call& call, const clip_source& model,
-                                 const std::vector<std::string>& classes) {
-  if (!classes.empty()) {
-    return zero_shot_classifier(be, load_text_tower(be, model), open_tokenizer(call.vocab, model),
-                                classes, templates_of(call));
-  }
-  const auto numbers = npy_file(call.classifier).tensor<float>();
-  auto result = be.allocate(numbers.extents());
-  be.upload(numbers.view(), result.view());
-  return result;
-}
-
-/// @throws shape_error when the classifier is of another width
-index_t n_classes_of(const ablate_call& call, const std::vector<std::string>& classes,
-                     index_t d_joint) {
-  if (!classes.empty()) return std::ssize(classes);
-  const shape extents = npy_file(call.classifier).extents();
-  if (extents.rank() == 2 && extents[0] == d_joint && extents[1] > 0) return extents[1];
-  throw shape_error("read classifier", "[" + std::to_string(d_joint) + ", classes]",
-                    to_string(extents), call.classifier);
 }
 
 /// What is found of a layer: a count a row.
@@ -225,20 +184,10 @@ std::vector<array_output::array> logit_arrays(const std::vector<layer_of_run>& l
   return arrays;
 }
 
-report_json in_json(index_t hits, index_t n) {
-  const auto interval = stats::wilson_interval(hits, n);
-  return {{"hits", hits},
-          {"share", static_cast<float>(static_cast<double>(hits) / static_cast<double>(n))},
-          {"interval", {static_cast<float>(interval.low), static_cast<float>(interval.high)}}};
-}
-
 report_json in_json(const layer_result& of) {
   report_json rows = report_json::array();
   for (std::size_t r = 0; r < of.rows.size(); ++r) {
-    const stats::accuracy& a = of.accuracy[r];
-    rows.push_back({{"row", of.rows[r]},
-                    {"top_1", in_json(a.first(), a.n())},
-                    {"top_5", in_json(a.first_five(), a.n())}});
+    rows.push_back(accuracy_in_json(of.rows[r], of.accuracy[r]));
   }
   return {{"layer", of.layer},
           {"effects", of.n_effects},
@@ -255,19 +204,8 @@ std::string in_words(const std::vector<layer_result>& results) {
                   static_cast<long long>(of.layer),
                   100 * static_cast<double>(of.n_significant) / static_cast<double>(of.n_effects));
     text += line;
-    for (std::size_t r = 0; r < of.rows.size(); ++r) {
-      const stats::accuracy& a = of.accuracy[r];
-      const auto percent = [&](index_t hits) {
-        return 100 * static_cast<double>(hits) / static_cast<double>(a.n());
-      };
-      const auto one = stats::wilson_interval(a.first(), a.n());
-      const auto five = stats::wilson_interval(a.first_five(), a.n());
-      std::snprintf(line, sizeof line,
-                    "  %-22s top-1 %6.2f %% (%.2f to %.2f)   top-5 %6.2f %% (%.2f to %.2f)\n",
-                    of.rows[r].c_str(), percent(a.first()), 100 * one.low, 100 * one.high,
-                    percent(a.first_five()), 100 * five.low, 100 * five.high);
-      text += line;
-    }
+    for (std::size_t r = 0; r < of.rows.size(); ++r)
+      text += accuracy_in_words(of.rows[r], of.accuracy[r]);
   }
   return text;
 }
@@ -281,8 +219,8 @@ void run_ablate(const ablate_call& call) {
   const clip_source model = open_model_of_run(call.run, record, call.model);
   vision_of(model);
   const std::vector<layer_of_run> layers = read_layers(folder, record);
-  const std::vector<std::string> classes = class_names(call);
-  const index_t n_classes = n_classes_of(call, classes, model.config.d_joint);
+  const std::vector<std::string> classes = class_names(call.classes);
+  const index_t n_classes = n_classes_of(call.classes, classes, model.config.d_joint);
   const report_json& options = record.at("options");
   const bool reference = options.at("convention") == "reference";
   ablation_task task{call,
@@ -305,7 +243,7 @@ void run_ablate(const ablate_call& call) {
   std::vector<layer_result> results;
   index_t n_skipped = 0;
   with_backend(call.common, [&]<tensor_backend B>(const B& be) {
-    const auto classifier = classifier_of(be, call, model, classes);
+    const auto classifier = classifier_of(be, call.classes, model, classes);
     std::size_t done = 0, n_rows = 0;
     while (done < layers.size()) {
       if (done > 0) input = task.images();

@@ -27,6 +27,7 @@ using namespace solens::program;
 using solens::index_t;
 
 constexpr const char* texts_help = "Text file, a text a line; - for standard input";
+constexpr const char* label_ids_help = "Class numbers from 0, one an image: F.npy";
 constexpr const char* vocab_help =
     "Tokenizer of its own: a BPE table (bpe_simple_vocab_16e6.txt.gz), a tokenizer.json, a folder";
 
@@ -267,14 +268,38 @@ void declare_effects(CLI::App& app, action& run) {
   });
 }
 
-/// Options that make sense with words only; `--words` itself is declared here, too.
-void add_words(CLI::App& sub, word_options& words, bool required) {
+/// Words and what becomes of them before the text tower. What a tokenizer is needed for depends on
+/// the subcommand, which declares `--vocab`.
+/// @returns `--words`
+CLI::Option* add_word_list(CLI::App& sub, word_options& words) {
   CLI::Option* list = add_path(sub, "--words", words.list, "Words or phrases, one a line");
-  list->required(required);
   CLI::Option* embeddings = add_path(sub, "--word-embeddings", words.embeddings,
                                      "Their embeddings [words, E], .npy, a row for each line that "
                                      "holds a word [the text tower's]");
   embeddings->needs(list);
+  sub.add_option("--template", words.sentence, "Sentence that a word stands in, at {} [{}]")
+      ->type_name("TEXT")
+      ->check([](const std::string& text) -> std::string {
+        const auto place = text.find("{}");
+        if (place != text.npos && text.find("{}", place + 2) == text.npos) return {};
+        return "expected one {} for the word, got '" + text + "'";
+      })
+      ->needs(list)
+      ->excludes(embeddings);
+  add_path(sub, "--cache", words.cache,
+           "Where embeddings are kept for later [$XDG_CACHE_HOME/solens or ~/.cache/solens]", "DIR")
+      ->needs(list)
+      ->excludes(embeddings);
+  return list;
+}
+
+/// Words, and how directions are said in them.
+void add_words(CLI::App& sub, word_options& words, bool required) {
+  CLI::Option* list = add_word_list(sub, words);
+  list->required(required);
+  add_path(sub, "--vocab", words.vocab, vocab_help)
+      ->needs(list)
+      ->excludes(sub.get_option("--word-embeddings"));
   sub.add_option_function<std::string>(
          "--atoms",
          [&words](const std::string& text) {
@@ -299,20 +324,6 @@ void add_words(CLI::App& sub, word_options& words, bool required) {
       ->type_name("D")
       ->check(CLI::IsMember({"unit", "reference"}))
       ->needs(list);
-  sub.add_option("--template", words.sentence, "Sentence that a word stands in, at {} [{}]")
-      ->type_name("TEXT")
-      ->check([](const std::string& text) -> std::string {
-        const auto place = text.find("{}");
-        if (place != text.npos && text.find("{}", place + 2) == text.npos) return {};
-        return "expected one {} for the word, got '" + text + "'";
-      })
-      ->needs(list)
-      ->excludes(embeddings);
-  add_path(sub, "--vocab", words.vocab, vocab_help)->needs(list)->excludes(embeddings);
-  add_path(sub, "--cache", words.cache,
-           "Where embeddings are kept for later [$XDG_CACHE_HOME/solens or ~/.cache/solens]", "DIR")
-      ->needs(list)
-      ->excludes(embeddings);
 }
 
 void declare_analyze(CLI::App& app, action& run) {
@@ -354,6 +365,16 @@ void declare_describe(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_describe(*o); }; });
 }
 
+/// What tells classes apart.
+/// @param needed  the group in which `--classifier` and `--classes` are
+void add_classes(CLI::App& sub, CLI::App& needed, class_options& o) {
+  add_path(needed, "--classifier", o.classifier, "Class embeddings: F.npy [E, classes]", "F");
+  CLI::Option* classes = add_path(needed, "--classes", o.classes, "Text file, a class name a line");
+  add_path(sub, "--templates", o.templates,
+           "Text file, a sentence with {} a line [a photo of a {}.]")
+      ->needs(classes);
+}
+
 void declare_ablate(CLI::App& app, action& run) {
   auto o = std::make_shared<ablate_call>();
   CLI::App& sub = subcommand(app, "ablate",
@@ -362,15 +383,10 @@ void declare_ablate(CLI::App& app, action& run) {
                              "Accuracies without neurons, and with parts of their effects");
   add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
   add_input(sub, o->input);
-  add_path(sub, "--label-ids", o->label_ids, "Class numbers from 0, one an image: F.npy", "F");
+  add_path(sub, "--label-ids", o->label_ids, label_ids_help, "F");
   CLI::App& classifier = one_of(sub, "Classifier, one of");
-  add_path(classifier, "--classifier", o->classifier, "Class embeddings: F.npy [E, classes]", "F");
-  CLI::Option* classes =
-      add_path(classifier, "--classes", o->classes, "Text file, a class name a line");
-  add_path(sub, "--templates", o->templates,
-           "Text file, a sentence with {} a line [a photo of a {}.]")
-      ->needs(classes);
-  add_path(sub, "--vocab", o->vocab, vocab_help)->needs(classes);
+  add_classes(sub, classifier, o->classes);
+  add_path(sub, "--vocab", o->classes.vocab, vocab_help)->needs(classifier.get_option("--classes"));
   sub.add_option("--seed", o->seed, "Of the random controls [0]")->type_name("N");
   sub.add_option("--memory", o->memory,
                  "Memory for the layers; several passes where they need more [4GB]")
@@ -395,6 +411,111 @@ void declare_ablate(CLI::App& app, action& run) {
     }
     run = [o] { run_ablate(*o); };
   });
+}
+
+/// `10.3,11.5`, as the heads it names.
+/// @throws CLI::ValidationError
+std::vector<solens::head_place> heads_in(const std::string& text) {
+  std::vector<solens::head_place> places;
+  std::stringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    solens::head_place place{};
+    const char* const end = part.data() + part.size();
+    auto read = std::from_chars(part.data(), end, place.layer);
+    const bool dot = read.ec == std::errc() && read.ptr != end && *read.ptr == '.';
+    if (dot) read = std::from_chars(read.ptr + 1, end, place.head);
+    if (!dot || read.ec != std::errc() || read.ptr != end || place.layer < 0 || place.head < 0) {
+      throw CLI::ValidationError(
+          "--remove", "expected heads as layer.head, as in 10.3,11.5, got '" + text + "'");
+    }
+    places.push_back(place);
+  }
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  if (places.empty()) throw CLI::ValidationError("--remove", "expected a head, got none");
+  return places;
+}
+
+/// What `heads` cannot do with these words.
+/// @throws CLI::ValidationError
+void check_heads(const heads_call& o) {
+  const bool labels = !o.input.labels.empty() || !o.label_ids.empty();
+  const bool classes = !o.classes.classifier.empty() || !o.classes.classes.empty();
+  if (o.run.empty() && !o.input.any()) {
+    throw CLI::ValidationError("--model", "goes with --images or --pixels");
+  }
+  if (o.remove.empty()) {
+    if (labels || classes) throw CLI::ValidationError("--remove", "expected heads, got none");
+    if (o.run.empty() && o.words.list.empty()) {
+      throw CLI::ValidationError("--words", "expected a list, got none");
+    }
+    return;
+  }
+  if (!o.words.list.empty()) throw CLI::ValidationError("--words", "does not go with --remove");
+  if (!o.input.any()) throw CLI::ValidationError("--remove", "goes with --images or --pixels");
+  if (o.input.labels.empty() == o.label_ids.empty()) {
+    throw CLI::ValidationError("labels", "expected --labels folders or --label-ids, got " +
+                                             std::string(labels ? "both" : "none"));
+  }
+  if (!classes) {
+    throw CLI::ValidationError("classifier", "expected --classifier or --classes, got none");
+  }
+}
+
+void declare_heads(CLI::App& app, action& run) {
+  auto o = std::make_shared<heads_call>();
+  CLI::App& sub = subcommand(
+      app, "heads",
+      "(--run DIR | --model M (--images PATH | --pixels F)) [--words FILE] [options], or with "
+      "--remove LIST (--labels folders | --label-ids F) (--classifier F | --classes FILE)",
+      "Attention heads in words, or a classification without some of them");
+  CLI::App& source = *sub.add_option_group("Model, one of or both")->require_option(1, 2);
+  add_path(source, "--run", o->run,
+           "Run folder of analyze, whose model, images and words are taken", "DIR");
+  add_model(sub, source, o->model);
+  CLI::App& input = *sub.add_option_group("Input, one of [the run's images]")->require_option(0, 1);
+  add_images(sub, input, o->input);
+  add_pixels(input, o->input);
+  CLI::Option* list = add_word_list(sub, o->words);
+  add_path(sub, "--vocab", o->words.vocab, vocab_help);
+  add_numbers(sub, "--layers", o->layers, "Layers, as in 8,9,10 or 8-10, or all [all]");
+  sub.add_option("--texts", o->texts, "Words a head [20]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
+  sub.add_option_function<std::string>(
+         "--remove", [o](const std::string& text) { o->remove = heads_in(text); },
+         "Heads to remove, as layer.head: 10.3,11.5")
+      ->type_name("LIST")
+      ->excludes(list);
+  add_path(sub, "--label-ids", o->label_ids, label_ids_help, "F");
+  CLI::App& classifier = *sub.add_option_group("Classifier, one of")->require_option(0, 1);
+  add_classes(sub, classifier, o->classes);
+  sub.add_option("--seed", o->seed, "Of the random heads [0]")->type_name("N");
+  add_path(sub, "--out", o->out,
+           "Where the lines, or the accuracies as JSON, go [heads.jsonl of the run, or standard "
+           "output]");
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] {
+    o->classes.vocab = o->words.vocab;
+    check_heads(*o);
+    run = [o] { run_heads(*o); };
+  });
+}
+
+void declare_pairs(CLI::App& app, action& run) {
+  auto o = std::make_shared<pairs_call>();
+  CLI::App& sub = subcommand(app, "pairs", "--run DIR [options]",
+                             "Neurons through single later heads, in words");
+  add_path(sub, "--run", o->run, "Run folder of analyze, with words", "DIR")->required();
+  sub.add_option("--heads", o->heads, "Later heads a neuron [3]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
+  CLI::Option* model = add_path(sub, "--model", o->model.model,
+                                "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_pairs(*o); }; });
 }
 
 /// The subcommand that was named, or the program when none was.
@@ -451,6 +572,8 @@ int main(int argc, char** argv) {
   declare_analyze(app, run);
   declare_describe(app, run);
   declare_ablate(app, run);
+  declare_heads(app, run);
+  declare_pairs(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

@@ -8,6 +8,7 @@
 #include <solens/core/shape.hpp>
 #include <solens/findings/text_dictionary.hpp>
 #include <solens/lens/frozen_norm.hpp>
+#include <solens/lens/head_outputs.hpp>
 
 /// The words of a call, parsed: one plain struct a subcommand, so that the parser stays in
 /// main.cpp.
@@ -121,21 +122,52 @@ struct describe_call {
   word_options words;
 };
 
-/// Exactly one of `classifier` and `classes`, and of `input.labels` and `label_ids`, is set.
+/// A zero-shot classifier. Exactly one of `classifier` and `classes` is set.
+struct class_options {
+  std::string classifier;  ///< .npy [E, classes]
+  std::string classes;     ///< a class name a line
+  std::string templates;   ///< a sentence a line; empty: the usual one
+  std::string vocab;       ///< empty: the model's own
+};
+
+/// Exactly one of `input.labels` and `label_ids` is set.
 struct ablate_call {
   common_options common;
   model_options model;  ///< empty: the one that the run names
   image_options input;
   std::string label_ids;  ///< .npy of class numbers, one an image
   std::string run;
-  std::string classifier;  ///< .npy [E, classes]
-  std::string classes;     ///< a class name a line
-  std::string templates;   ///< a sentence a line; empty: the usual one
-  std::string vocab;       ///< empty: the model's own
+  class_options classes;
   std::uint64_t seed = 0;
   std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
   std::string logits;                         ///< .safetensors; empty: not wanted
   std::string out;                            ///< JSON; empty: standard output
+};
+
+/// Attention heads in texts, or, where `remove` names any, what a classifier makes of the rest.
+///
+/// One of `run` and `model.model` is set. To remove heads, one of `input.labels` and `label_ids`.
+struct heads_call {
+  common_options common;
+  model_options model;
+  image_options input;  ///< none: the images of the run
+  std::string run;
+  word_options words;           ///< no list: the words of the run
+  std::vector<index_t> layers;  ///< empty: all
+  index_t texts = 20;           ///< at most so many a head
+  std::vector<head_place> remove;
+  std::string label_ids;  ///< .npy of class numbers, one an image
+  class_options classes;
+  std::uint64_t seed = 0;
+  std::string out;  ///< empty: into the run, or, without one or when heads are removed, to standard
+                    ///< output
+};
+
+struct pairs_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  index_t heads = 3;  ///< a neuron
 };
 
 }  // namespace solens::program

@@ -58,17 +58,31 @@ void describe_layer(const fs::path& file, index_t layer, const std::vector<std::
   }
 }
 
+/// The files of a run beside its record, its images and its neurons' lines, which are always there.
+std::vector<std::string> files_of(const report_json& run) {
+  std::vector<std::string> files;
+  for (index_t layer : layers_of(run)) files.push_back(run_folder::layer_file(layer));
+  if (run.contains("words")) files.insert(files.end(), {"words.txt", "dictionary.safetensors"});
+  if (run.contains("heads")) files.push_back("heads.jsonl");
+  if (run.contains("pairs")) {
+    for (index_t layer : layers_of(run)) files.push_back(run_folder::pairs_file(layer));
+    files.push_back("pairs.jsonl");
+  }
+  return files;
+}
+
 /// Removes what an earlier analysis left and `run` does not speak of.
 void remove_others(const fs::path& folder, const report_json& run) {
-  std::vector<std::string> ours;
-  for (index_t layer : layers_of(run)) ours.push_back(run_folder::layer_file(layer));
-  if (run.contains("words")) ours.insert(ours.end(), {"words.txt", "dictionary.safetensors"});
+  const std::vector<std::string> ours = files_of(run);
   std::vector<fs::path> others;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    const bool layer = name.starts_with("layer-") && name.ends_with(".safetensors");
-    if (!layer && name != "words.txt" && name != "dictionary.safetensors") continue;
-    if (std::find(ours.begin(), ours.end(), name) == ours.end()) others.push_back(entry.path());
+    const bool known = (name.starts_with("layer-") && name.ends_with(".safetensors")) ||
+                       name == "words.txt" || name == "dictionary.safetensors" ||
+                       name == "heads.jsonl" || name == "pairs.jsonl";
+    if (known && std::find(ours.begin(), ours.end(), name) == ours.end()) {
+      others.push_back(entry.path());
+    }
   }
   for (const fs::path& path : others) fs::remove(path);
 }
@@ -131,6 +145,10 @@ std::string run_folder::layer_file(index_t layer) {
   return "layer-" + std::to_string(layer) + ".safetensors";
 }
 
+std::string run_folder::pairs_file(index_t layer) {
+  return "layer-" + std::to_string(layer) + ".pairs.safetensors";
+}
+
 report_json run_folder::record() const { return read_record(path_ / record_file); }
 
 void run_folder::finish_replacing(const report_json& run) const {
@@ -141,6 +159,10 @@ void run_folder::finish_replacing(const report_json& run) const {
     describe_layer(part() / layer_file(layer), layer, words, descriptions);
   }
   descriptions.commit();
+  finish_adding(run);
+}
+
+void run_folder::finish_adding(const report_json& run) const {
   write_file_atomically(part() / record_file,
                         run.dump(2, ' ', false, report_json::error_handler_t::replace) + "\n");
   fs::rename(part(), path_ / ".next");

@@ -50,6 +50,7 @@ class run_folder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path unfinished() const { return path_ / ".unfinished"; }
   static std::string layer_file(index_t layer);
+  static std::string pairs_file(index_t layer);
 
   /// What `run.json` says: of a model with path and sha256, and of one layer or more.
   /// @throws io_error, format_error, not_supported (another version), naming the file
@@ -63,6 +64,9 @@ class run_folder {
   /// neuron of its layers, made from the layers' files and the words among them. Files of an
   /// earlier analysis that `run` does not speak of are removed.
   void finish_replacing(const report_json& run) const;
+
+  /// The same for files that leave the findings as they are.
+  void finish_adding(const report_json& run) const;
 
  private:
   explicit run_folder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -280,6 +280,13 @@ word_source open_words(const common_options& common, const word_options& o,
   return words;
 }
 
+host_tensor<float> embeddings_of(const common_options& common, const word_source& words) {
+  if (!words.encoder) return words.embeddings.clone();
+  host_tensor<float> result;
+  with_backend(common, [&]<tensor_backend B>(const B& be) { result = embed(be, common, words); });
+  return result;
+}
+
 json identity_of(const word_source& words) {
   return {{"--words", words.list_hash},           {"--word-embeddings", words.embeddings_hash},
           {"--template", words.options.sentence}, {"--vocab", words.options.vocab},
@@ -294,9 +301,8 @@ report_json describe_layers(const common_options& common, const word_source& wor
   write_file_atomically(to / "words.txt", joined(words.list.words));
   with_backend(common, [&]<tensor_backend B>(const B& be) {
     std::string hash;
-    const auto dictionary =
-        make_dictionary(be, words.encoder ? embed(be, common, words) : words.embeddings.clone(),
-                        words.options.scaling, record, to / "dictionary.safetensors", hash);
+    const auto dictionary = make_dictionary(be, embeddings_of(common, words), words.options.scaling,
+                                            record, to / "dictionary.safetensors", hash);
     std::vector<layer_with_code> files;
     for (index_t layer : layers) {
       const std::string name = run_folder::layer_file(layer);

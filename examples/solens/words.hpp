@@ -44,6 +44,9 @@ struct word_source {
 word_source open_words(const common_options&, const word_options&, const clip_source* model,
                        const std::string& model_hash, index_t d_joint);
 
+/// The words' embeddings [n_words, E]: the text tower's, unit rows, or those of the file.
+host_tensor<float> embeddings_of(const common_options&, const word_source&);
+
 /// Everything that codes depend on beside the model, under the names that a message would use.
 detail::json identity_of(const word_source&);
 

@@ -28,9 +28,12 @@
 #include <solens/findings/description.hpp>
 #include <solens/findings/direction.hpp>
 #include <solens/findings/growing_least_squares.hpp>
+#include <solens/findings/head_pairs.hpp>
+#include <solens/findings/head_removal.hpp>
 #include <solens/findings/omp.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
+#include <solens/findings/text_span.hpp>
 #include <solens/findings/writer_directions.hpp>
 #include <solens/findings/zero_shot.hpp>
 #include <solens/image/image.hpp>
@@ -45,6 +48,7 @@
 #include <solens/lens/effect_norms.hpp>
 #include <solens/lens/frozen_norm.hpp>
 #include <solens/lens/head_map.hpp>
+#include <solens/lens/head_outputs.hpp>
 #include <solens/lens/head_readout.hpp>
 #include <solens/lens/indirect.hpp>
 #include <solens/lens/reference_shares.hpp>

@@ -113,13 +113,15 @@ TEMPLATE_LIST_TEST_CASE("pairs are those with every effect by head in memory", "
                  [](double x) { return static_cast<scalar>(x); });
   head_pairs<B> pairs(be, map, mean, images, n_images);
   attention_routes<B> routes;
+  scratch<B> work;
   for (index_t i = 0; i < n_images; i += 19) {
     const index_t end = std::min(n_images, i + 19);
     const auto in = f.on(be, i, end);
     std::vector<index_t> numbers(static_cast<std::size_t>(end - i));
     std::iota(numbers.begin(), numbers.end(), i);
     routes.update(be, in.activations, layer + 1);
-    pairs.add(be, routes, in.activations.blocks[static_cast<std::size_t>(layer)].writers, numbers);
+    pairs.add(be, routes, in.activations.blocks[static_cast<std::size_t>(layer)].writers, numbers,
+              work);
   }
   const auto found = pairs.finish(be, n_heads);
 
@@ -167,14 +169,15 @@ TEST_CASE("pairs leave out images that are nobody's, and refuse what does not fi
   for (index_t i = 0; i < 64; ++i) CHECK(all.needs(i) == (i == 5 || i == 9));
 
   attention_routes<B> routes;
+  scratch<B> work;
   std::vector<index_t> numbers(64);
   std::iota(numbers.begin(), numbers.end(), index_t{0});
   routes.update(be, in.activations, 3);
-  all.add(be, routes, in.activations.blocks[2].writers, numbers);
+  all.add(be, routes, in.activations.blocks[2].writers, numbers, work);
   for (const index_t i : {5, 9}) {
     const auto one = f.on(be, i, i + 1);
     routes.update(be, one.activations, 3);
-    few.add(be, routes, one.activations.blocks[2].writers, {i});
+    few.add(be, routes, one.activations.blocks[2].writers, {i}, work);
   }
   const auto a = all.finish(be, k), b = few.finish(be, k);
   CHECK(relative_difference<float, float>(a.norm, b.norm) < 1e-5);

@@ -273,6 +273,27 @@ TEMPLATE_LIST_TEST_CASE("removed heads leave their mean", "", test::backends) {
   CHECK(relative_difference<double, double>(left, expected) < identity_bound<typename B::scalar>);
 }
 
+TEMPLATE_LIST_TEST_CASE("where no head is removed, the representation stays", "", test::backends) {
+  using B = TestType;
+  using scalar = typename B::scalar;
+  const B be = make_backend<B>();
+  const auto in = forward_in_double::tiny_a().on(be, 0, 5);
+  const head_maps<B> heads(be, in.weights, convention::centered);
+  head_outputs<B> none(heads, {});
+  head_removal<B> removal(be, none);
+  auto out = be.allocate({5, heads.d_joint()});
+  removal(be, in.activations, out.view());
+  const matrix left = get(be, std::as_const(out).view()),
+               whole = get(be, in.activations.representation);
+  for (index_t i = 0; i < 5; ++i) {
+    const double norm = std::sqrt(dot(&whole(i, 0), &whole(i, 0), whole.extent(1)));
+    for (index_t j = 0; j < whole.extent(1); ++j) {
+      CHECK(std::abs(left(i, j) - 100 / norm * whole(i, j)) < test::bound<scalar>(1e-12, 1e-4));
+    }
+  }
+  for (const double x : removal.mean()) CHECK(x == 0);
+}
+
 TEST_CASE("a span of what does not fit is refused") {
   using B = reference_backend<float>;
   const B be{};

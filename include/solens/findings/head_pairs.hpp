@@ -13,6 +13,7 @@
 #include <solens/core/error.hpp>
 #include <solens/core/host_tensor.hpp>
 #include <solens/lens/attention_routes.hpp>
+#include <solens/lens/scratch.hpp>
 #include <solens/lens/second_order.hpp>
 
 namespace solens {
@@ -89,11 +90,12 @@ class head_pairs {
   /// @param routes   of a batch, from block layer + 1 or an earlier one on
   /// @param writers  activations [n, n_tokens, n_writers] of the same batch
   /// @param images   their numbers, n of them
+  /// @param work     n * n_sources * n_writers numbers, which layers can share
   /// @note costs the coefficients and 6 * n_sources * n_writers flops an image
   void add(const B& be, const attention_routes<B>& routes, const_view_of<B> writers,
-           const std::vector<index_t>& images) {
+           const std::vector<index_t>& images, scratch<B>& work) {
     const index_t n = map_->n_writers(), k = map_->n_sources(), batch = std::ssize(images);
-    const view_of<B> s = coefficients_.get(be, shape{n, batch, k});
+    const view_of<B> s = work.get(be, shape{n, batch, k});
     map_->coefficients(be, routes, writers, s.permuted({1, 2, 0}));
     be.axpby(-1, std::as_const(mean_).view().repeated(batch).permuted({1, 0, 2}), 1, s);
 
@@ -203,7 +205,7 @@ class head_pairs {
   index_t n_top_ = 0;
   typename B::tensor mean_;            ///< [n_writers, n_sources]
   typename B::tensor sums_, squares_;  ///< [n_writers, 1, n_sources]: over top images, of s - mean
-  scratch<B> coefficients_, chosen_;
+  scratch<B> chosen_;
 };
 
 }  // namespace solens

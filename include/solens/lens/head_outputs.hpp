@@ -34,9 +34,9 @@ template <tensor_backend B>
 class head_outputs {
  public:
   /// @param heads        kept by reference, so it must outlive this; of the centered convention
-  /// @param places       of the heads to look at, in the order of sources
+  /// @param places       of the heads to look at, in the order of sources; may be none
   /// @param coefficient  the norm that representations are scaled to; not set for raw units
-  /// @throws argument_error for a head that is not there, no head, or the reference convention
+  /// @throws argument_error for a head that is not there, or the reference convention
   head_outputs(const head_maps<B>& heads, std::vector<head_place> places,
                std::optional<double> coefficient = 100.0)
       : heads_(&heads), places_(std::move(places)), readout_(coefficient) {
@@ -44,7 +44,6 @@ class head_outputs {
       throw argument_error("head_outputs", "maps of the centered convention", "the reference one",
                            "heads");
     }
-    if (places_.empty()) throw argument_error("head_outputs", "one head or more", "none", "places");
     for (const head_place& p : places_) {
       if (p.layer >= 0 && p.layer < heads.n_layers() && p.head >= 0 && p.head < heads.n_heads()) {
         continue;
