@@ -311,6 +311,8 @@ class cpu_operations {
   }
 
  protected:
+  const thread_team& team() const { return team_; }
+
   /// Calls f(out, in...) with row_spans that together cover tensors of the same extents: pieces of
   /// the whole where it is contiguous, else rows.
   template <class F, class Out, class... In>

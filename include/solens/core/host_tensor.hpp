@@ -57,6 +57,20 @@ class host_tensor {
     return result;
   }
 
+  /// The number of elements; 0 without axes.
+  /// @throws shape_error for a negative extent or a size that no memory holds
+  static index_t checked_size(const shape& extents) {
+    constexpr index_t limit = std::numeric_limits<index_t>::max() / index_t{sizeof(T)};
+    index_t size = extents.rank() == 0 ? 0 : 1;
+    for (index_t extent : extents) {
+      if (extent < 0 || (extent > 0 && size > limit / extent)) {
+        throw shape_error("host_tensor", "extents that memory can hold", to_string(extents));
+      }
+      size *= extent;
+    }
+    return size;
+  }
+
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
   const shape& extents() const { return extents_; }
@@ -88,18 +102,6 @@ class host_tensor {
   struct aligned_delete {
     void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
   };
-
-  static index_t checked_size(const shape& extents) {
-    constexpr index_t limit = std::numeric_limits<index_t>::max() / index_t{sizeof(T)};
-    index_t size = extents.rank() == 0 ? 0 : 1;
-    for (index_t extent : extents) {
-      if (extent < 0 || (extent > 0 && size > limit / extent)) {
-        throw shape_error("host_tensor", "extents that memory can hold", to_string(extents));
-      }
-      size *= extent;
-    }
-    return size;
-  }
 
   shape extents_;
   index_t size_ = 0;
