@@ -5,10 +5,12 @@ if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_
                       "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
 endif()
 
+# A backend that is left out is left out of the program and the tests, too.
+set(SOLENS_OPTIONAL_BACKENDS xtensor)
 foreach(component IN LISTS solens_COMPONENTS)
-  if(NOT TARGET solens::${component})
-    message(FATAL_ERROR "solens' own targets use every component; "
-                        "${solens_${component}_MISSING}")
+  if(NOT TARGET solens::${component} AND NOT component IN_LIST SOLENS_OPTIONAL_BACKENDS)
+    message(FATAL_ERROR "solens' own targets use every component but the backends "
+                        "${SOLENS_OPTIONAL_BACKENDS}; ${solens_${component}_MISSING}")
   endif()
 endforeach()
 
@@ -21,11 +23,18 @@ if(SOLENS_WARNINGS_AS_ERRORS)
   list(APPEND SOLENS_WARNINGS -Werror)
 endif()
 
-# Everything that solens offers, under the project's warnings.
+# Everything that solens offers here, under the project's warnings. SOLENS_WITH_<BACKEND> says that
+# a backend is there which may be missing.
 add_library(solens_everything INTERFACE)
 target_link_libraries(solens_everything INTERFACE solens::solens)
 foreach(component IN LISTS solens_COMPONENTS)
-  target_link_libraries(solens_everything INTERFACE solens::${component})
+  if(TARGET solens::${component})
+    target_link_libraries(solens_everything INTERFACE solens::${component})
+    if(component IN_LIST SOLENS_OPTIONAL_BACKENDS)
+      string(TOUPPER ${component} name)
+      target_compile_definitions(solens_everything INTERFACE SOLENS_WITH_${name}=1)
+    endif()
+  endif()
 endforeach()
 target_compile_options(solens_everything INTERFACE ${SOLENS_WARNINGS})
 

@@ -1,21 +1,23 @@
 # The optional components: one interface target for each whose libraries are here. The build and
 # the installed package both read this file, so a component means the same in the two.
 #
-#   eigen   <solens/backend/eigen.hpp>, with OpenMP and a fast BLAS where they are found
-#   files   the headers that read or write safetensors, npz, JSON and vocabularies
-#   images  the headers that decode and write pictures
+#   eigen    <solens/backend/eigen.hpp>, with OpenMP and a fast BLAS where they are found
+#   xtensor  <solens/backend/xtensor.hpp>, with OpenMP where it is found
+#   files    the headers that read or write safetensors, npz, JSON and vocabularies
+#   images   the headers that decode and write pictures
 
-set(solens_COMPONENTS eigen files images)
+set(solens_COMPONENTS eigen xtensor files images)
 
 # A BLAS that is worth having: one that the caller named (BLA_VENDOR), or a tuned one. The reference
 # implementation, which is slower than Eigen's own kernels, never comes in by accident.
-macro(_solens_find_blas)
+# `package` is BLAS, or LAPACK for both.
+macro(_solens_find_tuned package)
   if(BLA_VENDOR)
-    find_package(BLAS QUIET)
+    find_package(${package} QUIET)
   else()
     foreach(BLA_VENDOR IN ITEMS OpenBLAS FLAME Intel10_64lp Apple)
-      find_package(BLAS QUIET)
-      if(BLAS_FOUND)
+      find_package(${package} QUIET)
+      if(${package}_FOUND)
         break()
       endif()
     endforeach()
@@ -32,10 +34,11 @@ function(solens_find_component component)
   set(missing)
   set(libraries)
   set(definitions)
+  set(folders)
   if(component STREQUAL "eigen")
     find_package(Eigen3 QUIET CONFIG)
     find_package(OpenMP QUIET COMPONENTS CXX)
-    _solens_find_blas()
+    _solens_find_tuned(BLAS)
     if(NOT TARGET Eigen3::Eigen OR Eigen3_VERSION VERSION_LESS 3.4)
       list(APPEND missing "Eigen 3.4 or later (libeigen3-dev)")
     endif()
@@ -46,6 +49,25 @@ function(solens_find_component component)
     if(TARGET BLAS::BLAS)
       list(APPEND libraries BLAS::BLAS)
       list(APPEND definitions SOLENS_HAS_BLAS=1)
+    endif()
+  elseif(component STREQUAL "xtensor")
+    find_package(xtensor QUIET CONFIG)
+    find_path(SOLENS_XTENSOR_BLAS xtensor-blas/xlapack.hpp DOC "The include folder of xtensor-blas")
+    find_package(OpenMP QUIET COMPONENTS CXX)
+    _solens_find_tuned(LAPACK)
+    if(NOT TARGET xtensor OR xtensor_VERSION VERSION_LESS 0.24)
+      list(APPEND missing "xtensor 0.24 or later (libxtensor-dev)")
+    endif()
+    if(NOT SOLENS_XTENSOR_BLAS)
+      list(APPEND missing "xtensor-blas (libxtensor-blas-dev)")
+    endif()
+    if(NOT TARGET LAPACK::LAPACK)
+      list(APPEND missing "a BLAS with LAPACK (libopenblas-openmp-dev)")
+    endif()
+    list(APPEND libraries xtensor LAPACK::LAPACK)
+    list(APPEND folders ${SOLENS_XTENSOR_BLAS})
+    if(TARGET OpenMP::OpenMP_CXX)
+      list(APPEND libraries OpenMP::OpenMP_CXX)
     endif()
   elseif(component STREQUAL "files")
     find_package(nlohmann_json 3.10 QUIET CONFIG)
@@ -81,4 +103,5 @@ function(solens_find_component component)
   add_library(solens::${component} INTERFACE IMPORTED ${ARGN})
   target_link_libraries(solens::${component} INTERFACE solens::solens ${libraries})
   target_compile_definitions(solens::${component} INTERFACE ${definitions})
+  target_include_directories(solens::${component} SYSTEM INTERFACE ${folders})
 endfunction()

@@ -2,8 +2,7 @@
 
 #include <utility>  // std::forward
 
-#include <solens/backend/eigen.hpp>
-#include <solens/backend/reference.hpp>
+#include <solens/backend/any_host_backend.hpp>
 #include <solens/core/threads.hpp>
 
 #include "options.hpp"
@@ -12,17 +11,19 @@ namespace solens::program {
 
 inline int threads_of(const common_options& o) { return o.threads > 0 ? o.threads : usable_cpus(); }
 
-/// Calls `f` with the backend that `--backend` names: where a word becomes a type.
+/// The backend on the CPU that `--backend` names; `auto` is `eigen`.
+///
+/// @throws not_supported for one that this build does not have
+any_host_backend<float> cpu_backend(const common_options& o);
+
+/// Calls `f` with the backend that `--backend` names: where a word becomes a type. Those on the CPU
+/// are one type, so that a command is compiled once for all of them.
 ///
 /// @throws not_supported for one that this build does not have
 template <class F>
 void with_backend(const common_options& o, F&& f) {
-  const std::string& name = o.backend;
-  if (name == "auto" || name == "eigen")
-    return std::forward<F>(f)(eigen_backend<float>(threads_of(o)));
-  if (name == "reference") return std::forward<F>(f)(reference_backend<float>());
-  throw not_supported("choose backend", "one that this build has: eigen, reference", name,
-                      "--backend");
+  // A backend with memory of its own is one more type, and comes first: `auto` takes it.
+  std::forward<F>(f)(cpu_backend(o));
 }
 
 }  // namespace solens::program

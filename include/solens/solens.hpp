@@ -3,6 +3,7 @@
 // All of solens that needs nothing but the standard library. Headers that use a third-party library
 // are included by name: <solens/backend/eigen.hpp>, and those of the components files and images.
 
+#include <solens/backend/any_host_backend.hpp>
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
 #include <solens/backend/normalize_rows.hpp>

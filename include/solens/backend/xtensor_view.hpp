@@ -83,8 +83,6 @@ class xt_tensor {
             host_tensor<T>::checked_size(extents) == 0 && extents.rank() == 0
                 ? nothing()
                 : xt::xarray<T>(xt::dynamic_shape<std::size_t>(extents.begin(), extents.end()))) {}
-  /// Takes over an array that is there.
-  explicit xt_tensor(xt::xarray<T> array) : array_(std::move(array)) {}
 
   xt_tensor(xt_tensor&& other) noexcept { std::swap(array_, other.array_); }
   xt_tensor& operator=(xt_tensor&& other) noexcept {
@@ -92,6 +90,7 @@ class xt_tensor {
     return *this;
   }
 
+  /// To be used, or moved to and from, as any other.
   xt::xarray<T>& array() { return array_; }
   const xt::xarray<T>& array() const { return array_; }
 
