@@ -8,6 +8,9 @@ bool eigen_works();
 bool files_work();
 bool images_work();
 #endif
+#ifdef WITH_XTENSOR
+bool xtensor_works();
+#endif
 
 namespace {
 
@@ -31,6 +34,9 @@ int main() {
   all = check("eigen", eigen_works()) && all;
   all = check("files", files_work()) && all;
   all = check("images", images_work()) && all;
+#endif
+#ifdef WITH_XTENSOR
+  all = check("xtensor", xtensor_works()) && all;
 #endif
   return all ? 0 : 1;
 }
