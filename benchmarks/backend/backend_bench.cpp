@@ -3,13 +3,15 @@
 #include <string>
 #include <utility>  // std::as_const
 
-#include <solens/backend/eigen.hpp>
 #include <solens/backend/ops.hpp>
 #include <solens/backend/reference.hpp>
 #include <solens/testing/operands.hpp>
 
-// One list of cases for every backend: what a forward pass and the lens ask for. Where OpenBLAS is
-// there, the same products by it alone, on its own threads, are what they are measured against.
+#include "support/backends.hpp"
+
+// One list of cases for every backend: what a forward pass and the lens ask for, operation by
+// operation; stages_bench.cpp has the stages. Where OpenBLAS is there, the same products by it
+// alone, on its own threads, are what they are measured against.
 
 namespace solens {
 namespace {
@@ -115,6 +117,44 @@ void bias_layer_norm(benchmark::State& state, const B& be, index_t m, index_t n)
 }
 
 template <class B>
+void softmax(benchmark::State& state, const B& be, index_t m, index_t n) {
+  const auto x = random(be, {m, n});
+  auto y = be.allocate({m, n});
+  for (auto _ : state) {
+    be.softmax(1, x.view(), y.view());
+    be.synchronize();
+  }
+  rates(state, 0, 2.0 * static_cast<double>(m * n) * sizeof(typename B::scalar));
+}
+
+/// y = 2 x + y / 2, and the others that pass over three tensors or two.
+enum class pass { copy, axpby, multiply, add_bias, row_norms, gather };
+
+template <class B>
+void elementwise(benchmark::State& state, const B& be, pass what, index_t m, index_t n) {
+  const auto x = random(be, {m, n}), row = random(be, {n}, 2);
+  auto y = random(be, {m, n}, 3), norms = be.allocate({m});
+  host_tensor<index_t> order({m});
+  for (index_t i = 0; i < m; ++i) order(i) = m - 1 - i;
+  auto rows = be.allocate_indices({m});
+  be.upload(std::as_const(order).view(), rows.view());
+  for (auto _ : state) {
+    switch (what) {
+      case pass::copy: be.copy(x.view(), y.view()); break;
+      case pass::axpby: be.axpby(2, x.view(), typename B::scalar(0.5), y.view()); break;
+      case pass::multiply: be.multiply(x.view(), x.view(), y.view()); break;
+      case pass::add_bias: be.add_bias(row.view(), y.view()); break;
+      case pass::row_norms: be.row_norms(x.view(), norms.view()); break;
+      case pass::gather: be.gather(x.view(), std::as_const(rows).view(), y.view()); break;
+    }
+    be.synchronize();
+  }
+  rates(
+      state, 0,
+      (what == pass::axpby ? 3.0 : 2.0) * static_cast<double>(m * n) * sizeof(typename B::scalar));
+}
+
+template <class B>
 void choose(benchmark::State& state, const B& be, index_t rows, index_t n, index_t k) {
   const auto x = random(be, {rows, n});
   auto values = be.allocate({rows, k});
@@ -130,18 +170,30 @@ void choose(benchmark::State& state, const B& be, index_t rows, index_t n, index
   rates(state, 0, static_cast<double>(rows * n) * sizeof(typename B::scalar));
 }
 
-/// Gram matrices of n random rows each, the leading pair of each, and their factors.
+enum class solver { eigenpair, all_eigenpairs, cholesky, cholesky_solve };
+
+/// Gram matrices of n random rows each: the leading pair of each or all pairs, the factor, the
+/// solution for 8 columns.
 template <class B>
-void solve(benchmark::State& state, const B& be, bool eigenpair, index_t batch, index_t n) {
+void solve(benchmark::State& state, const B& be, solver what, index_t batch, index_t n) {
   const auto x = random(be, {batch, n, n + 20});
   auto a = be.allocate({batch, n, n}), l = be.allocate({batch, n, n});
-  auto value = be.allocate({batch, 1}), vector = be.allocate({batch, 1, n});
+  const index_t pairs = what == solver::all_eigenpairs ? n : 1;
+  auto value = be.allocate({batch, pairs}), vector = be.allocate({batch, pairs, n});
+  const auto right = random(be, {batch, n, 8}, 2);
+  auto solution = be.allocate({batch, n, 8});
   be.batched_gemm(1, x.view(), x.view().transposed(), 0, a.view());
   for (auto _ : state) {
-    if (eigenpair) {
-      be.symmetric_eigen(std::as_const(a).view(), value.view(), vector.view());
-    } else {
-      be.cholesky(std::as_const(a).view(), l.view());
+    switch (what) {
+      case solver::eigenpair:
+      case solver::all_eigenpairs:
+        be.symmetric_eigen(std::as_const(a).view(), value.view(), vector.view());
+        break;
+      case solver::cholesky: be.cholesky(std::as_const(a).view(), l.view()); break;
+      case solver::cholesky_solve:
+        be.copy(right.view(), solution.view());
+        be.cholesky_solve(std::as_const(a).view(), solution.view());
+        break;
     }
     be.synchronize();
   }
@@ -177,10 +229,22 @@ void add_all(const std::string& backend, const B& be, bool full) {
     add("quick_gelu[1600, 3072]", backend, be, bias_activation<B>, activation::quick_gelu, 1600,
         3072);
     add("layer_norm[1600, 768]", backend, be, bias_layer_norm<B>, 1600, 768);
+    for (const auto& [name, what] :
+         {std::pair{"copy[1600, 3072]", pass::copy}, std::pair{"axpby[1600, 3072]", pass::axpby},
+          std::pair{"multiply[1600, 3072]", pass::multiply},
+          std::pair{"add_bias[1600, 3072]", pass::add_bias},
+          std::pair{"row_norms[1600, 3072]", pass::row_norms},
+          std::pair{"gather[1600, 3072]", pass::gather}}) {
+      add(name, backend, be, elementwise<B>, what, 1600, 3072);
+    }
+    add("softmax[19200, 50]", backend, be, softmax<B>, 19200, 50);
     add("argmax_abs[256, 30000]", backend, be, choose<B>, 256, 30000, 1);
     add("top_k[256, 30000, 100]", backend, be, choose<B>, 256, 30000, 100);
-    add("symmetric_eigen[256, 100, 100]", backend, be, solve<B>, true, 256, 100);
-    add("cholesky[256, 100, 100]", backend, be, solve<B>, false, 256, 100);
+    add("symmetric_eigen[256, 100, 100]", backend, be, solve<B>, solver::eigenpair, 256, 100);
+    add("all symmetric_eigen[256, 100, 100]", backend, be, solve<B>, solver::all_eigenpairs, 256,
+        100);
+    add("cholesky_solve[256, 100, 100]", backend, be, solve<B>, solver::cholesky_solve, 256, 100);
+    add("cholesky[256, 100, 100]", backend, be, solve<B>, solver::cholesky, 256, 100);
   }
   add("gemm[64, 64, 64]", backend, be, gemm<B>, 64, 64, 64);
   add("attention[1, 2, 50, 50]", backend, be, attention<B>, 1, 2, 50, 50);
@@ -188,11 +252,11 @@ void add_all(const std::string& backend, const B& be, bool full) {
   add("gelu[50, 256]", backend, be, bias_activation<B>, activation::gelu, 50, 256);
   add("layer_norm[50, 256]", backend, be, bias_layer_norm<B>, 50, 256);
   add("top_k[16, 1000, 10]", backend, be, choose<B>, 16, 1000, 10);
-  add("symmetric_eigen[2, 20, 20]", backend, be, solve<B>, true, 2, 20);
+  add("symmetric_eigen[2, 20, 20]", backend, be, solve<B>, solver::eigenpair, 2, 20);
 }
 
 const bool added = [] {
-  add_all("eigen<float>", eigen_backend<float>(), true);
+  bench::for_each_backend([](const std::string& name, const auto& be) { add_all(name, be, true); });
   add_all("eigen<double>", eigen_backend<double>(), false);
   add_all("reference<float>", reference_backend<float>(), false);
 #if defined(SOLENS_HAS_BLAS)

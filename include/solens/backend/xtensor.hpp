@@ -168,7 +168,8 @@ class xtensor_backend : public cpu_operations<T, xtensor_library> {
   void each(const F& f, const View&... of) const {
     this->each_run(
         [&f](auto... run) {
-          if (((run.stride == 1) && ...)) {
+          const bool contiguous = ((run.stride == 1) && ...);
+          if (contiguous) {
             f(flat(run)...);
           } else {
             f(strided(run)...);
