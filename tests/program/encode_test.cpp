@@ -65,11 +65,16 @@ TEST_CASE("encode --pixels gives the published code's representations") {
 
 TEST_CASE("encode does not depend on batches, threads or backend beyond rounding") {
   const auto y = expected("tiny-a", "representation");
-  for (const std::vector<std::string>& with :
-       {std::vector<std::string>{"--batch", "1", "--threads", "1"},
-        {"--batch", "3", "--threads", "2"},
-        {"--backend", "eigen"},
-        {"--backend", "reference"}}) {
+  for (const std::vector<std::string>& with : {
+         std::vector<std::string>{"--batch", "1", "--threads", "1"},
+             {"--batch", "3", "--threads", "2"}, {"--backend", "auto"}, {"--backend", "eigen"},
+#if defined(SOLENS_WITH_XTENSOR)
+             {"--backend", "xtensor"},
+#endif
+         {
+           "--backend", "reference"
+         }
+       }) {
     INFO(with[0] << " " << with[1]);
     std::vector<std::string> rest{"--pixels", pixels("tiny-a"), "--quiet"};
     rest.insert(rest.end(), with.begin(), with.end());
