@@ -6,7 +6,7 @@ if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_
 endif()
 
 # A backend that is left out is left out of the program and the tests, too.
-set(SOLENS_OPTIONAL_BACKENDS xtensor)
+set(SOLENS_OPTIONAL_BACKENDS xtensor cuda)
 foreach(component IN LISTS solens_COMPONENTS)
   if(NOT TARGET solens::${component} AND NOT component IN_LIST SOLENS_OPTIONAL_BACKENDS)
     message(FATAL_ERROR "solens' own targets use every component but the backends "
@@ -24,11 +24,12 @@ if(SOLENS_WARNINGS_AS_ERRORS)
 endif()
 
 # Everything that solens offers here, under the project's warnings. SOLENS_WITH_<BACKEND> says that
-# a backend is there which may be missing.
+# a backend is there which may be missing. solens::cuda is linked to by name: it brings libraries of
+# hundreds of megabytes, and its tests take their place.
 add_library(solens_everything INTERFACE)
 target_link_libraries(solens_everything INTERFACE solens::solens)
 foreach(component IN LISTS solens_COMPONENTS)
-  if(TARGET solens::${component})
+  if(TARGET solens::${component} AND NOT component STREQUAL "cuda")
     target_link_libraries(solens_everything INTERFACE solens::${component})
     if(component IN_LIST SOLENS_OPTIONAL_BACKENDS)
       string(TOUPPER ${component} name)

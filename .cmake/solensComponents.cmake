@@ -3,10 +3,12 @@
 #
 #   eigen    <solens/backend/eigen.hpp>, with OpenMP and a fast BLAS where they are found
 #   xtensor  <solens/backend/xtensor.hpp>, with OpenMP where it is found
+#   cuda     <solens/backend/cuda.hpp>, and its kernels, compiled for the GPUs of
+#            SOLENS_CUDA_ARCHITECTURES by the toolkit's nvcc
 #   files    the headers that read or write safetensors, npz, JSON and vocabularies
 #   images   the headers that decode and write pictures
 
-set(solens_COMPONENTS eigen xtensor files images)
+set(solens_COMPONENTS eigen xtensor cuda files images)
 
 # A BLAS that is worth having: one that the caller named (BLA_VENDOR), or a tuned one. The reference
 # implementation, which is slower than Eigen's own kernels, never comes in by accident.
@@ -23,6 +25,32 @@ macro(_solens_find_tuned package)
     endforeach()
   endif()
 endmacro()
+
+set(SOLENS_CUDA_ARCHITECTURES 80 90 CACHE STRING
+    "Compute capabilities that the kernels are compiled for; later ones compile the last at run time")
+
+# The kernels, as a library that is built when something links to it. nvcc is called by name: so the
+# projects that use solens need not know the language CUDA, and any of their folders may ask for it.
+function(_solens_compile_kernels)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/solens_cuda)
+  file(CONFIGURE OUTPUT ${folder}/kernels.cu CONTENT "#include <solens/backend/cuda/kernels.cuh>\n")
+  set(code)
+  foreach(architecture IN LISTS SOLENS_CUDA_ARCHITECTURES)
+    list(APPEND code -gencode arch=compute_${architecture},code=sm_${architecture})
+  endforeach()
+  list(GET SOLENS_CUDA_ARCHITECTURES -1 last)
+  list(APPEND code -gencode arch=compute_${last},code=compute_${last})
+  set(includes $<TARGET_PROPERTY:solens::solens,INTERFACE_INCLUDE_DIRECTORIES>)
+  add_custom_command(OUTPUT ${folder}/kernels.o
+    COMMAND ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++20 -O3 -Xcompiler=-fPIC -Werror=all-warnings ${code}
+            "-I$<JOIN:${includes},;-I>" -MD -MF ${folder}/kernels.d
+            -c ${folder}/kernels.cu -o ${folder}/kernels.o
+    DEPENDS ${folder}/kernels.cu DEPFILE ${folder}/kernels.d COMMAND_EXPAND_LISTS VERBATIM
+    COMMENT "Compiling the CUDA kernels")
+  set_source_files_properties(${folder}/kernels.o PROPERTIES GENERATED TRUE EXTERNAL_OBJECT TRUE)
+  add_library(solens_cuda_kernels STATIC EXCLUDE_FROM_ALL ${folder}/kernels.o)
+  set_target_properties(solens_cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
+endfunction()
 
 # Defines solens::<component>. Where a library is missing it defines nothing, and says in the
 # caller's solens_<component>_MISSING what to install. A second argument GLOBAL makes the target
@@ -69,6 +97,17 @@ function(solens_find_component component)
     if(TARGET OpenMP::OpenMP_CXX)
       list(APPEND libraries OpenMP::OpenMP_CXX)
     endif()
+  elseif(component STREQUAL "cuda")
+    find_package(CUDAToolkit 12 QUIET)
+    if(CUDAToolkit_NVCC_EXECUTABLE AND TARGET CUDA::cudart AND TARGET CUDA::cublas
+       AND TARGET CUDA::cusolver)
+      if(NOT TARGET solens_cuda_kernels)
+        _solens_compile_kernels()
+      endif()
+    else()
+      list(APPEND missing "NVIDIA's CUDA toolkit 12 or later, with nvcc, cuBLAS and cuSOLVER")
+    endif()
+    list(APPEND libraries solens_cuda_kernels CUDA::cudart CUDA::cublas CUDA::cusolver)
   elseif(component STREQUAL "files")
     find_package(nlohmann_json 3.10 QUIET CONFIG)
     find_package(ZLIB QUIET)

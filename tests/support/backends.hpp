@@ -2,14 +2,32 @@
 
 #include <tuple>
 
+#if defined(SOLENS_TEST_CUDA)
+#include <solens/backend/cuda.hpp>
+#endif
 #include <solens/backend/eigen.hpp>
 #include <solens/backend/reference.hpp>
 
 namespace solens::test {
 
+#if defined(SOLENS_TEST_CUDA)
+/// The one that all of a test's objects share, as they must to see each other's work.
+template <class T>
+struct shared_cuda_backend : cuda_backend<T> {
+  shared_cuda_backend() : cuda_backend<T>(the()) {}
+  static const cuda_backend<T>& the() {
+    static const cuda_backend<T> be;
+    return be;
+  }
+};
+
+/// In a program for it.
+using cpu_backends = std::tuple<shared_cuda_backend<float>, shared_cuda_backend<double>>;
+#else
 /// What every algorithm is tested on: TEMPLATE_LIST_TEST_CASE("...", "", cpu_backends).
 using cpu_backends = std::tuple<reference_backend<float>, reference_backend<double>,
                                 eigen_backend<float>, eigen_backend<double>>;
+#endif
 
 /// A bound on relative_difference: one number in double, another in float.
 template <class T>
