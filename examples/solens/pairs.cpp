@@ -42,15 +42,14 @@ struct layer_of_pairs {
               file.template view<index_t>("top_images"), n_images) {}
 };
 
-/// How polysemous the pairs of a layer are, beside its neurons.
+/// How polysemous the pairs of a layer are, beside its neurons, and how well words say them; means.
 struct pair_summary {
   index_t layer;
-  double neurons = 0;    ///< mean polysemy
-  double pairs = 0;      ///< the same of all pairs
-  double dominant = 0;   ///< ... of each neuron's first pair
+  double of_neurons = 0, of_pairs = 0, of_first = 0;  ///< polysemy; of each neuron's first pair
   double less = 0;       ///< share of neurons whose first pair is less polysemous than they are
-  double share = 0;      ///< mean share of the neurons' first head
-  double all_share = 0;  ///< ... of all heads that are kept
+  double share = 0;      ///< of the neurons' first head
+  double all_share = 0;  ///< of all heads that are kept
+  double cosine_of_neurons = 0, cosine_of_first = 0;  ///< with the sums of their words
 };
 
 struct described_pairs {
@@ -96,19 +95,22 @@ described_pairs in_words(const B& be, layer_of_pairs<B>& of, index_t n_heads,
   return {std::move(heads), std::move(words)};
 }
 
-pair_summary summary_of(index_t layer, host_view<const float> polysemy, const described_pairs& p) {
+/// @param found  the findings of the layer
+pair_summary summary_of(index_t layer, const safetensors_file& found, const described_pairs& p) {
+  const auto polysemy = found.view<float>("polysemy"), cosine = found.view<float>("code_cosine");
   const index_t n = p.heads.sources.extent(0), h = p.heads.sources.extent(1);
   pair_summary s{layer};
-  const auto mean = [&](double x, index_t count) { return x / static_cast<double>(count); };
+  const auto add = [n](double& mean, double x) { mean += x / static_cast<double>(n); };
   for (index_t w = 0; w < n; ++w) {
-    const double own = double{polysemy(w)}, first = double{p.words.polysemy(w * h)};
-    s.neurons += mean(own, n);
-    s.dominant += mean(first, n);
-    s.less += mean(first < own ? 1 : 0, n);
-    s.share += mean(double{p.heads.share(w, 0)}, n);
+    add(s.of_neurons, double{polysemy(w)});
+    add(s.of_first, double{p.words.polysemy(w * h)});
+    add(s.less, p.words.polysemy(w * h) < polysemy(w) ? 1 : 0);
+    add(s.share, double{p.heads.share(w, 0)});
+    add(s.cosine_of_neurons, double{cosine(w)});
+    add(s.cosine_of_first, double{p.words.cosine(w * h)});
     for (index_t i = 0; i < h; ++i) {
-      s.pairs += mean(double{p.words.polysemy(w * h + i)}, n * h);
-      s.all_share += mean(double{p.heads.share(w, i)}, n);
+      add(s.of_pairs, double{p.words.polysemy(w * h + i)} / static_cast<double>(h));
+      add(s.all_share, double{p.heads.share(w, i)});
     }
   }
   return s;
@@ -116,21 +118,25 @@ pair_summary summary_of(index_t layer, host_view<const float> polysemy, const de
 
 report_json in_json(const pair_summary& s) {
   return {{"layer", s.layer},
-          {"polysemy_of_neurons", static_cast<float>(s.neurons)},
-          {"polysemy_of_pairs", static_cast<float>(s.pairs)},
-          {"polysemy_of_first_pairs", static_cast<float>(s.dominant)},
+          {"polysemy_of_neurons", static_cast<float>(s.of_neurons)},
+          {"polysemy_of_pairs", static_cast<float>(s.of_pairs)},
+          {"polysemy_of_first_pairs", static_cast<float>(s.of_first)},
           {"less_polysemous", static_cast<float>(s.less)},
+          {"code_cosine_of_neurons", static_cast<float>(s.cosine_of_neurons)},
+          {"code_cosine_of_first_pairs", static_cast<float>(s.cosine_of_first)},
           {"share_of_first", static_cast<float>(s.share)},
           {"share_of_all", static_cast<float>(s.all_share)}};
 }
 
 std::string in_words(const pair_summary& s) {
-  char text[240];
-  std::snprintf(text, sizeof text,
-                "layer %lld  polysemy %.3f of neurons, %.3f of pairs, %.3f of each neuron's first "
-                "(less than the neuron's for %.0f %%); shares %.0f %% first, %.0f %% all\n",
-                static_cast<long long>(s.layer), s.neurons, s.pairs, s.dominant, 100 * s.less,
-                100 * s.share, 100 * s.all_share);
+  char text[320];
+  std::snprintf(
+      text, sizeof text,
+      "layer %lld  polysemy: neurons %.3f, pairs %.3f, first pairs %.3f (of %.0f %% of the "
+      "neurons less than their own); cosine of the words: neurons %.3f, first pairs %.3f; "
+      "share: first pairs %.0f %%, all %.0f %%\n",
+      static_cast<long long>(s.layer), s.of_neurons, s.of_pairs, s.of_first, 100 * s.less,
+      s.cosine_of_neurons, s.cosine_of_first, 100 * s.share, 100 * s.all_share);
   return text;
 }
 
@@ -218,7 +224,7 @@ report_json find_pairs(const B& be, const pairs_call& call, const run_folder& fo
     const auto polysemy = l.file.template view<float>("polysemy");
     write_layer(to / run_folder::pairs_file(l.layer), pairs, l.layer + 1, c.n_heads);
     write_lines(lines, l.layer, polysemy, pairs, c.n_heads, list.words);
-    const pair_summary summary = summary_of(l.layer, polysemy, pairs);
+    const pair_summary summary = summary_of(l.layer, l.file, pairs);
     result["layers"].push_back(in_json(summary));
     table += in_words(summary);
     bar.add(1);
