@@ -210,6 +210,15 @@ std::string in_words(const std::vector<layer_result>& results) {
   return text;
 }
 
+/// Adds the ablations to the run, where the report finds them.
+void keep(const run_folder& folder, report_json record, const report_json& report,
+          const std::string& text) {
+  const passing_folder next = folder.begin_replacing();
+  write_file_atomically(next.path() / run_folder::ablation_file, text);
+  record["ablation"] = {{"images", report.at("images")}, {"classes", report.at("classes")}};
+  folder.finish_adding(record);
+}
+
 }  // namespace
 
 void run_ablate(const ablate_call& call) {
@@ -275,9 +284,13 @@ void run_ablate(const ablate_call& call) {
   const std::string text = report.dump(2, ' ', false, report_json::error_handler_t::replace) + "\n";
   if (logits) logits->finish();
   if (!call.common.quiet) std::cerr << in_words(results);
-  if (!out) return print(text);
-  out->write(text);
-  out->commit();
+  if (out) {
+    out->write(text);
+    out->commit();
+  } else {
+    print(text);
+  }
+  keep(folder, record, report, text);
 }
 
 }  // namespace solens::program

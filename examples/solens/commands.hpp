@@ -17,4 +17,7 @@ void run_ablate(const ablate_call&);
 void run_heads(const heads_call&);
 void run_pairs(const pairs_call&);
 
+/// Writes the page and prints its path.
+void run_report(const report_call&);
+
 }  // namespace solens::program

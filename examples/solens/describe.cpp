@@ -35,6 +35,7 @@ void run_describe(const describe_call& call) {
   const passing_folder next = folder.begin_replacing();
   run["words"] = describe_layers(call.common, words, layers, folder.path(), next.path());
   run.erase("pairs");  // in words of the dictionary that is replaced
+  run.erase("ablation");
   run["seconds"]["words"] = static_cast<float>(whole.seconds());
   folder.finish_replacing(run);
 }

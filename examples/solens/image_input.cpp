@@ -16,14 +16,14 @@ namespace {
 
 class files_input : public image_input {
  public:
-  files_input(const image_options& o, const preprocess_options& preprocess, index_t at_once,
-              int threads, index_t first)
-      : paths_(list(o)),
+  files_input(std::vector<std::filesystem::path> paths, const preprocess_options& preprocess,
+              index_t at_once, int threads, index_t first, bool strict)
+      : paths_(std::move(paths)),
         first_(std::min(first, std::ssize(paths_))),
         stream_(
             {paths_.begin() + first_, paths_.end()}, preprocess,
             [](const std::filesystem::path& p) { return read_image(p); },
-            {.threads = threads, .ahead = std::max(index_t{32}, 2 * at_once), .strict = o.strict}) {
+            {.threads = threads, .ahead = std::max(index_t{32}, 2 * at_once), .strict = strict}) {
     const image_extent extent = output_extent(preprocess);
     const index_t most = std::min(at_once, size());
     pixels_ = host_tensor<float>(shape{most, 3, extent.height, extent.width});
@@ -43,11 +43,6 @@ class files_input : public image_input {
   const std::vector<skipped_image>& skipped() const override { return stream_.skipped(); }
 
  private:
-  static std::vector<std::filesystem::path> list(const image_options& o) {
-    return (o.labels == "folders" ? images_in_class_folders(o.images) : list_images(o.images))
-        .paths;
-  }
-
   std::vector<std::filesystem::path> paths_;
   index_t first_;
   image_stream stream_;
@@ -147,7 +142,15 @@ std::unique_ptr<image_input> open_images(const image_options& o,
   if (!o.pixels.empty()) {
     return std::make_unique<pixels_input>(o.pixels, output_extent(preprocess), at_once, first);
   }
-  return std::make_unique<files_input>(o, preprocess, at_once, threads, first);
+  const image_list list =
+      o.labels == "folders" ? images_in_class_folders(o.images) : list_images(o.images);
+  return std::make_unique<files_input>(list.paths, preprocess, at_once, threads, first, o.strict);
+}
+
+std::unique_ptr<image_input> open_images(std::vector<std::filesystem::path> paths,
+                                         const preprocess_options& preprocess, index_t at_once,
+                                         int threads) {
+  return std::make_unique<files_input>(std::move(paths), preprocess, at_once, threads, 0, false);
 }
 
 }  // namespace solens::program

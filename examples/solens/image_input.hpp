@@ -1,7 +1,9 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <solens/core/progress.hpp>
@@ -47,7 +49,13 @@ class image_input {
 std::unique_ptr<image_input> open_images(const image_options&, const preprocess_options& preprocess,
                                          index_t at_once, int threads, index_t first = 0);
 
-/// Calls `f(batch)` for every batch, with a progress, and reports images that were left out.
+/// Opens image files in an order of one's own.
+std::unique_ptr<image_input> open_images(std::vector<std::filesystem::path> paths,
+                                         const preprocess_options& preprocess, index_t at_once,
+                                         int threads);
+
+/// Calls `f(batch)` for every batch, or until it returns false where it returns anything, with a
+/// progress, and reports images that were left out.
 ///
 /// @throws format_error when no image could be read; interrupted
 template <class F>
@@ -62,7 +70,11 @@ void for_each_batch(image_input& input, const std::string& task, bool quiet, F&&
     }
     throw_if_stopped();
     if (batch.positions.empty()) break;
-    f(batch);
+    if constexpr (std::is_same_v<decltype(f(batch)), bool>) {
+      if (!f(batch)) break;
+    } else {
+      f(batch);
+    }
     bar.add(input.done() - bar.done());
   }
   const auto n_skipped = static_cast<index_t>(reported);

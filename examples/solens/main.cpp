@@ -518,6 +518,28 @@ void declare_pairs(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_pairs(*o); }; });
 }
 
+void declare_report(CLI::App& app, action& run) {
+  auto o = std::make_shared<report_call>();
+  CLI::App& sub = subcommand(app, "report", "--run DIR [options]",
+                             "One page for a run folder, which opens from disk");
+  add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
+  sub.add_option("--thumbnails", o->thumbnails,
+                 "Size of the page that pictures and heat maps may take; 0 for none [20MB]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  sub.add_option("--top", o->top, "Images shown of each neuron, at most those of the run [24]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
+  add_path(sub, "--ablation", o->ablation, "JSON of ablate [the run folder's ablation.json]");
+  add_path(sub, "--out", o->out, "Where the page goes [report.html in the run folder]");
+  CLI::Option* model = add_path(sub, "--model", o->model.model,
+                                "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_report(*o); }; });
+}
+
 /// The subcommand that was named, or the program when none was.
 const CLI::App& chosen(const CLI::App& app) {
   const auto subs = app.get_subcommands();
@@ -574,6 +596,7 @@ int main(int argc, char** argv) {
   declare_ablate(app, run);
   declare_heads(app, run);
   declare_pairs(app, run);
+  declare_report(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

@@ -170,4 +170,14 @@ struct pairs_call {
   index_t heads = 3;  ///< a neuron
 };
 
+struct report_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  std::string ablation;  ///< JSON of `ablate`; empty: what the run folder holds, if anything
+  index_t top = 24;      ///< images shown of each neuron
+  std::size_t thumbnails = std::size_t{20} << 20;  ///< bytes of the page for pictures; 0: none
+  std::string out;                                 ///< empty: report.html in the run folder
+};
+
 }  // namespace solens::program

@@ -64,6 +64,7 @@ std::vector<std::string> files_of(const report_json& run) {
   for (index_t layer : layers_of(run)) files.push_back(run_folder::layer_file(layer));
   if (run.contains("words")) files.insert(files.end(), {"words.txt", "dictionary.safetensors"});
   if (run.contains("heads")) files.push_back("heads.jsonl");
+  if (run.contains("ablation")) files.push_back(run_folder::ablation_file);
   if (run.contains("pairs")) {
     for (index_t layer : layers_of(run)) files.push_back(run_folder::pairs_file(layer));
     files.push_back("pairs.jsonl");
@@ -79,7 +80,8 @@ void remove_others(const fs::path& folder, const report_json& run) {
     const std::string name = entry.path().filename().string();
     const bool known = (name.starts_with("layer-") && name.ends_with(".safetensors")) ||
                        name == "words.txt" || name == "dictionary.safetensors" ||
-                       name == "heads.jsonl" || name == "pairs.jsonl";
+                       name == "heads.jsonl" || name == "pairs.jsonl" ||
+                       name == run_folder::ablation_file;
     if (known && std::find(ours.begin(), ours.end(), name) == ours.end()) {
       others.push_back(entry.path());
     }
@@ -187,6 +189,7 @@ void write_layer(const fs::path& file, const layer_findings<float>& found) {
   const auto& s = found.selectivity;
   const auto& d = found.direction;
   write_safetensors(file, {{"direction", view(d.direction)},
+                           {"direction_by_head", view(d.by_head)},
                            {"explained_variance", view(d.explained_variance)},
                            {"explained_variance_all", view(d.explained_variance_all)},
                            {"mean_coefficients", view(found.mean_coefficients)},

@@ -51,6 +51,7 @@ class run_folder {
   std::filesystem::path unfinished() const { return path_ / ".unfinished"; }
   static std::string layer_file(index_t layer);
   static std::string pairs_file(index_t layer);
+  static constexpr const char* ablation_file = "ablation.json";
 
   /// What `run.json` says: of a model with path and sha256, and of one layer or more.
   /// @throws io_error, format_error, not_supported (another version), naming the file

@@ -58,6 +58,25 @@ struct example {
     }
   }
 
+  /// The mean over the top images of what each head brings of the direction.
+  /// @param centered  coefficients [m, n_heads]
+  void check_by_head(const direction_of_writers<scalar>& found, index_t writer,
+                     host_view<const scalar> centered, const std::vector<index_t>& images) const {
+    std::vector<double> expected(static_cast<std::size_t>(centered.extent(1)));
+    for (index_t h = 0; h < centered.extent(1); ++h) {
+      double projection = 0, mean = 0;
+      for (index_t j = 0; j < directions.extent(2); ++j) {
+        projection += static_cast<double>(directions(writer, h, j)) *
+                      static_cast<double>(found.direction(writer, j));
+      }
+      for (const index_t i : images) mean += static_cast<double>(centered(i, h)) / top;
+      expected[static_cast<std::size_t>(h)] = mean * projection;
+    }
+    CHECK(test::relative_difference<scalar, double>(found.by_head.view()[writer],
+                                                    {expected.data(), {centered.extent(1)}}) <
+          test::bound<scalar>(1e-12, 1e-5));
+  }
+
   void check(const B& be) const {
     const index_t k = coefficients.extent(2), e = directions.extent(2);
     // about their means, in parts of the images, and then the chosen ones
@@ -109,6 +128,7 @@ struct example {
                   expected.direction[static_cast<std::size_t>(j)];
       }
       CHECK(cosine > 1 - test::bound<scalar>(1e-8, 1e-5));
+      check_by_head(found, w, centered.view()[w], expected.top);
     }
   }
 };

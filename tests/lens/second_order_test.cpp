@@ -233,6 +233,39 @@ TEMPLATE_LIST_TEST_CASE("Gram matrices and projections say of coefficients what 
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("projections split over tokens", "", backends) {
+  using B = TestType;
+  layer_lens<B> lens(tiny("tiny-a"), 1, convention::centered);
+  auto& [be, in, heads, routes, map] = lens;
+  const index_t n = map.n_writers(), k = map.n_sources(), images = lens.images();
+  const matrix u = get(be, routes.after(1)), p = get(be, lens.writers());
+  const matrix s = get(be, lens.coefficients().view());
+  const matrix r = random_tensor<double>(shape{n, k}, 3);
+  const auto q = put(be, r.view());
+  auto by_token = be.allocate(shape{images, n, p.extent(1)});
+  map.project_by_token(be, routes, lens.writers(), q.view(), by_token.view());
+
+  matrix expected(shape{images, n, p.extent(1)}, 0.0), whole(shape{images, n}, 0.0);
+  matrix sums(whole.extents(), 0.0);
+  const matrix found = get(be, std::as_const(by_token).view());
+  for (index_t i = 0; i < images; ++i) {
+    for (index_t j = 0; j < n; ++j) {
+      for (index_t t = 0; t < p.extent(1); ++t) {
+        for (index_t h = 0; h < k; ++h) expected(i, j, t) += u(i, h, t) * p(i, t, j) * r(j, h);
+        sums(i, j) += found(i, j, t);
+      }
+      for (index_t h = 0; h < k; ++h) whole(i, j) += s(i, h, j) * r(j, h);
+    }
+  }
+  CHECK(relative_difference<double, double>(found.view(), expected.view()) <
+        identity_bound<typename B::scalar>);
+  CHECK(relative_difference<double, double>(sums.view(), whole.view()) <
+        identity_bound<typename B::scalar>);
+  CHECK_THROWS_AS(
+      map.project_by_token(be, routes, lens.writers().slice(2, 1, n), q.view(), by_token.view()),
+      shape_error);
+}
+
 TEMPLATE_LIST_TEST_CASE("any writer will do: sparse features with random directions", "",
                         backends) {
   using B = TestType;

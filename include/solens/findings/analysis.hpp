@@ -324,7 +324,8 @@ class analysis {
         host_tensor<scalar>({n, map.n_sources()}),
         {host_tensor<index_t>({n, top}), host_tensor<scalar>({n, top}), host_tensor<scalar>({n}),
          host_tensor<index_t>({n}), host_tensor<scalar>({n}), host_tensor<scalar>({n, q})},
-        {host_tensor<scalar>({n, e}), host_tensor<scalar>({n}), host_tensor<scalar>({n})}};
+        {host_tensor<scalar>({n, e}), host_tensor<scalar>({n}), host_tensor<scalar>({n}),
+         host_tensor<scalar>({n, map.n_sources()})}};
   }
 
   template <class T>
@@ -346,6 +347,7 @@ class analysis {
     paste(block.direction, whole.direction, begin);
     paste(block.explained_variance, whole.explained_variance, begin);
     paste(block.explained_variance_all, whole.explained_variance_all, begin);
+    paste(block.by_head, whole.by_head, begin);
   }
 
   analysis_options options_;

@@ -16,6 +16,8 @@ struct direction_of_writers {
   host_tensor<T>
       explained_variance;  ///< [n_writers]: of the chosen images, about the data set's mean
   host_tensor<T> explained_variance_all;  ///< [n_writers]: of all images
+  host_tensor<T> by_head;  ///< [n_writers, n_heads]: through which heads the effects go that way;
+                           ///< see `detail::mean_by_head`
 };
 
 namespace detail {
@@ -72,6 +74,25 @@ host_tensor<typename B::scalar> share_of(const B& be, const typename B::tensor& 
   return share;
 }
 
+/// The mean of the chosen centered effects along a direction, by head: sums over heads to the
+/// mean projection of what the heads bring (a shared vector brings the rest).
+/// @param coefficients  [n, m, n_heads] of the chosen images, less their mean over all
+/// @param directions    [n, n_heads, d_joint]: of each writer through each head
+/// @param along         [n, d_joint]
+/// @returns [n, n_heads]
+template <tensor_backend B>
+typename B::tensor mean_by_head(const B& be, const_view_of<B> coefficients,
+                                const_view_of<B> directions, const_view_of<B> along) {
+  const index_t n = coefficients.extent(0), m = coefficients.extent(1), k = coefficients.extent(2);
+  auto share = be.allocate({1, m}), projected = be.allocate({n, k}), result = be.allocate({n, k});
+  be.fill(static_cast<typename B::scalar>(1 / static_cast<double>(m)), share.view());
+  be.batched_gemm(1, const_view_of<B>(share.view()).repeated(n), coefficients, 0,
+                  result.view().split(0, 1));
+  be.batched_gemm(1, directions, along.split(1, 1), 0, projected.view().split(1, 1));
+  be.multiply(result.view(), projected.view(), result.view());
+  return result;
+}
+
 }  // namespace detail
 
 /// First principal direction of the effects on each writer's strongest images.
@@ -116,15 +137,19 @@ direction_of_writers<typename B::scalar> principal_direction(const B& be,
   if (!shared.empty()) be.batched_gemm(1, weights, shared, 1, direction.view());
   be.row_norms(const_view_of<B>(direction.view()), lengths.view());
 
-  direction_of_writers<scalar> result{host_tensor<scalar>({n, e}),
-                                      detail::share_of(be, value, total),
-                                      detail::share_of(be, value_all, total_all)};
+  direction_of_writers<scalar> result{
+      host_tensor<scalar>({n, e}), detail::share_of(be, value, total),
+      detail::share_of(be, value_all, total_all), host_tensor<scalar>({n, k})};
+  const auto by_head = detail::mean_by_head(be, coefficients, effects.directions(),
+                                            const_view_of<B>(direction.view()).select(1, 0));
   host_tensor<scalar> length({n, 1});
+  be.download(by_head.view(), result.by_head);
   be.download(const_view_of<B>(direction.view()).select(1, 0), result.direction);
   be.download(const_view_of<B>(lengths.view()), length);
   for (index_t w = 0; w < n; ++w) {
     const scalar unit = length(w, 0) > 0 ? 1 / length(w, 0) : 0;
     for (index_t j = 0; j < e; ++j) result.direction(w, j) *= unit;
+    for (index_t h = 0; h < k; ++h) result.by_head(w, h) *= unit;
   }
   return result;
 }

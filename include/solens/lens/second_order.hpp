@@ -150,6 +150,25 @@ class second_order_map {
     });
   }
 
+  /// Where on an image the inner products of effects with one direction a writer arise: their
+  /// terms by token, sum_k u[k, t] p[t, n] q[n, k], which sum over tokens to s . q.
+  ///
+  /// @param routes, writers  as for `coefficients`, all writers of the layer selected
+  /// @param q                [n_writers, n_sources], such as `project` gives
+  /// @param out              overwritten, [n_images, n_writers, n_tokens]
+  /// @note costs 2 * n_sources * n_tokens * n_writers flops an image; allocates nothing
+  void project_by_token(const B& be, const attention_routes<B>& routes, const_view_of<B> writers,
+                        const_view_of<B> q, view_of<B> out) const {
+    const const_view_of<B> u = routes.after(layer_);
+    const index_t images = u.extent(0), tokens = u.extent(2);
+    checks::same("project_by_token", shape{n_writers(), n_sources()}, q.extents(), "q");
+    checks::same("project_by_token", shape{images, tokens, n_writers()}, writers.extents(),
+                 "blocks." + std::to_string(layer_) + ".writers");
+    checks::same("project_by_token", shape{images, n_writers(), tokens}, out.extents(), "out");
+    be.batched_gemm(1, q.repeated(images), u, 0, out);
+    be.multiply(out, writers.transposed(), out);
+  }
+
   /// D[n] r for vectors r that all writers share, such as class embeddings: r is pulled back to
   /// the residual stream, where the writers' own directions meet it.
   ///
