@@ -158,19 +158,34 @@ std::vector<std::string> split(string_view text) {
 /// Reads words from left to right, the longest phrase that is known first.
 class prompt_reader {
  public:
-  parsed_prompt operator()(string_view prompt) {
-    const std::vector<std::string> text = split(prompt);
-    for (std::size_t at = 0; at < text.size();) at += read(text, at);
-    mention* last = told().things.empty() ? nullptr : &told().things.back();
-    if (last != nullptr && !last->hue) last->hue = next_.hue;
-    if (last != nullptr && !last->pattern) last->pattern = next_.pattern;
+  parsed_prompt prompt(string_view text) {
+    read(text);
     if (told().things.size() < 2) told().between.reset();
-    check(prompt);
+    check(text);
     return std::move(result_);
+  }
+
+  description claim(string_view phrase) {
+    read(phrase);
+    if (told().things.empty() && next_ != mention{}) told().things.push_back(next_);
+    if (!told().between) told().between = pending_;
+    if (told() == description{} || !result_.ignored.empty()) {
+      throw solens::argument_error("claim_of", "words of toyland",
+                                   "\"" + std::string(phrase) + "\"");
+    }
+    return std::move(told());
   }
 
  private:
   description& told() { return result_.told; }
+
+  void read(string_view all) {
+    const std::vector<std::string> text = split(all);
+    for (std::size_t at = 0; at < text.size();) at += read(text, at);
+    mention* last = told().things.empty() ? nullptr : &told().things.back();
+    if (last != nullptr && !last->hue) last->hue = next_.hue;
+    if (last != nullptr && !last->pattern) last->pattern = next_.pattern;
+  }
 
   /// @return how many words were read
   std::size_t read(const std::vector<std::string>& text, std::size_t at) {
@@ -224,6 +239,8 @@ class prompt_reader {
 
 }  // namespace
 
-parsed_prompt parse(std::string_view prompt) { return prompt_reader()(prompt); }
+parsed_prompt parse(std::string_view prompt) { return prompt_reader().prompt(prompt); }
+
+description claim_of(std::string_view phrase) { return prompt_reader().claim(phrase); }
 
 }  // namespace toyland

@@ -49,4 +49,12 @@ struct parsed_prompt {
 ///         more than `most_things` things
 parsed_prompt parse(std::string_view prompt);
 
+/// What a word or phrase says of a scene, such that `fits` tells whether it is true: as `parse`,
+/// but a colour or texture alone is a thing of it ("red": something is), and a relation may stand
+/// alone.
+/// @throws solens::argument_error naming the phrase when it says nothing, or holds a word that
+/// means
+///         nothing here
+description claim_of(std::string_view phrase);
+
 }  // namespace toyland

@@ -3,6 +3,7 @@
 #include <algorithm>  // std::find, std::clamp, std::min
 #include <array>
 #include <cstddef>  // std::size_t
+#include <utility>  // std::exchange
 
 #include <solens/core/error.hpp>
 
@@ -189,6 +190,41 @@ description describe(const scene& s) {
   description d{.things = {}, .between = s.between, .place = s.place};
   for (const thing& t : s.things) d.things.push_back({t.what, t.hue, t.pattern});
   return d;
+}
+
+namespace {
+
+/// Whether mentions from `first` on have things of their own among those that are free.
+bool all_found(const std::vector<mention>& mentions, std::size_t first,
+               std::vector<mention>& things) {
+  if (first == mentions.size()) return true;
+  const mention& m = mentions[first];
+  for (mention& t : things) {
+    if (t == mention{}) continue;  // taken
+    if ((m.what && m.what != t.what) || (m.hue && m.hue != t.hue) ||
+        (m.pattern && m.pattern != t.pattern)) {
+      continue;
+    }
+    const mention taken = std::exchange(t, {});
+    if (all_found(mentions, first + 1, things)) return true;
+    t = taken;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool fits(const description& told, const scene& s) {
+  if (told.place && told.place != s.place) return false;
+  if (told.between && told.between != s.between) return false;
+  description all = describe(s);
+  if (!told.between || told.things.size() < 2) return all_found(told.things, 0, all.things);
+  for (std::size_t i = 0; i < 2; ++i) {  // things in relation are told in the scene's order
+    std::vector<mention> one{all.things[i]};
+    if (!all_found({told.things[i]}, 0, one)) return false;
+    all.things[i] = {};
+  }
+  return all_found(told.things, 2, all.things);
 }
 
 std::vector<std::string> concepts_of(const scene& s) {

@@ -66,6 +66,10 @@ scene imagine(const description&, std::uint64_t seed, imagination how = {});
 /// All of a scene that words could tell.
 description describe(const scene&);
 
+/// Whether what words tell is true of a scene: each thing told of is one of its own, and the
+/// setting and relation are these. A relation told with two things stands between just these.
+bool fits(const description& told, const scene&);
+
 /// The names of what is in a scene, without repetition: kinds, colours and textures of its things,
 /// the relation, the setting.
 std::vector<std::string> concepts_of(const scene&);

@@ -101,3 +101,36 @@ TEST_CASE("the world's words and phrases are many, each once, and all of them me
     CHECK(parse("a cat and " + phrase).ignored.empty());
   }
 }
+
+TEST_CASE("words and phrases say something that scenes fit or do not") {
+  const auto claims = words_and_phrases();
+  std::vector<int> fitting(claims.size(), 0);
+  for (int i = 0; i < 1000; ++i) {
+    const scene s = scene_of({.seed = 4, .how = {.planted = false}}, i);
+    random_source r(static_cast<std::uint64_t>(i));
+    CHECK(fits(parse(caption_of(s, r)).told, s));
+    for (std::size_t c = 0; c < claims.size(); ++c) fitting[c] += fits(claim_of(claims[c]), s);
+  }
+  for (std::size_t c = 0; c < claims.size(); ++c) {
+    CAPTURE(claims[c]);
+    CHECK(fitting[c] > 0);
+    CHECK(fitting[c] < 800);
+  }
+}
+
+TEST_CASE("a claim is true of some scenes") {
+  const scene s = imagine(parse("a red boat left of a striped blue cat on the sea").told, 1);
+  for (const char* words : {"ship", "crimson", "red boat", "boat at sea", "stripy", "blue",
+                            "left of", "boat and cat", "cat and boat", "boat left of cat"}) {
+    CAPTURE(words);
+    CHECK(fits(claim_of(words), s));
+  }
+  for (const char* words : {"car", "red cat", "boat in the snow", "striped red", "right of",
+                            "boat and boat", "cat left of boat", "boat right of cat"}) {
+    CAPTURE(words);
+    CHECK_FALSE(fits(claim_of(words), s));
+  }
+  for (const char* words : {"", "the", "red bicycle"}) {
+    CHECK_THROWS_AS(claim_of(words), solens::argument_error);
+  }
+}
