@@ -5,6 +5,7 @@
 /// The subcommands, a .cpp each. They return when all is written and throw otherwise.
 namespace solens::program {
 
+void run_demo(const demo_call&);
 void run_info(const info_call&);
 void run_encode(const encode_call&);
 void run_tokenize(const tokenize_call&);

@@ -117,6 +117,18 @@ CLI::App& one_of(CLI::App& sub, const std::string& title) {
   return *sub.add_option_group(title)->require_option(1);
 }
 
+void declare_demo(CLI::App& app, action& run) {
+  auto o = std::make_shared<demo_call>();
+  CLI::App& sub = subcommand(app, "demo", "[--out DIR] [options]",
+                             "analyze on a small painted world and a CLIP that come with solens");
+  sub.add_option("--scenes", o->scenes, "Scenes to paint and look at [2000]")
+      ->type_name("N")
+      ->check(CLI::Range(10, 1'000'000));
+  add_path(sub, "--out", o->out, "Run folder [solens-demo]", "DIR");
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_demo(*o); }; });
+}
+
 void declare_info(CLI::App& app, action& run) {
   auto o = std::make_shared<info_call>();
   CLI::App& sub = subcommand(app, "info", "--model M [--config FILE]", "What a model is and holds");
@@ -585,6 +597,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "solens " SOLENS_VERSION, "Print the version and leave");
   app.require_subcommand(0, 1);  // an unknown one is named as such, see below for none
   action run;
+  declare_demo(app, run);
   declare_info(app, run);
   declare_encode(app, run);
   declare_tokenize(app, run);

@@ -37,6 +37,12 @@ struct image_options {
   const std::string& place() const { return images.empty() ? pixels : images; }
 };
 
+struct demo_call {
+  common_options common;
+  int scenes = 2000;
+  std::string out = "solens-demo";
+};
+
 struct info_call {
   common_options common;
   model_options model;
