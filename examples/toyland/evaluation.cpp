@@ -73,8 +73,7 @@ host_tensor<float> clip::of_pictures(std::span<const solens::rgb_image> pictures
   for (index_t from = 0; from < n; from += batch) {
     const index_t to = std::min(from + batch, n);
     for (index_t i = from; i < to; ++i) {
-      solens::preprocess(pictures[static_cast<std::size_t>(i)], preprocess_,
-                         pixels.view()[i - from]);
+      prepare(pictures[static_cast<std::size_t>(i)], pixels.view()[i - from]);
     }
     vision_.forward(be_, pixels.view().slice(0, 0, to - from), work,
                     rows.view().slice(0, from, to));

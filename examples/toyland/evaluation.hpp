@@ -21,6 +21,8 @@ namespace toyland {
 /// A CLIP on disk, ready to compare pictures and texts.
 class clip {
  public:
+  using backend = solens::eigen_backend<float>;
+
   /// @param folder  in the Hugging Face layout, with tokenizer and preprocessing
   /// @throws what solens throws for files that are missing or wrong
   explicit clip(const std::filesystem::path& folder, int threads = solens::usable_cpus());
@@ -29,9 +31,16 @@ class clip {
   solens::host_tensor<float> of_texts(const std::vector<std::string>&) const;
   solens::host_tensor<float> of_pictures(std::span<const solens::rgb_image>) const;
 
- private:
-  using backend = solens::eigen_backend<float>;
+  const backend& be() const { return be_; }
+  const solens::vision_tower<backend>& vision() const { return vision_; }
 
+  /// What the vision tower sees of a picture.
+  /// @param pixels  overwritten, [3, side, side]
+  void prepare(const solens::rgb_image& picture, solens::host_view<float> pixels) const {
+    solens::preprocess(picture, preprocess_, pixels);
+  }
+
+ private:
   backend be_;
   solens::preprocess_options preprocess_;
   solens::bpe_tokenizer tokenizer_;

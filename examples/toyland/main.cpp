@@ -2,12 +2,16 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>  // std::max
+#include <array>
+#include <cmath>  // std::sqrt
 #include <cstdint>
 #include <cstdio>  // std::printf
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include <solens/image/encode_png.hpp>
 
@@ -15,6 +19,7 @@
 #include "evaluation.hpp"
 #include "grammar.hpp"
 #include "painter.hpp"
+#include "truth.hpp"
 
 namespace {
 
@@ -123,6 +128,94 @@ void declare_evaluate(CLI::App& app, evaluate_call& call) {
   sub->callback([&call] { evaluate(call); });
 }
 
+struct truth_call {
+  std::string model;
+  truth_options how;
+};
+
+struct summary {
+  double mean, error;  ///< standard error of the mean
+  double high, low;    ///< shares of 0.9 and more, of 0.1 and less
+};
+
+template <class F>
+summary summary_of(const std::vector<word_score>& scores, F&& value) {
+  double sum = 0, squares = 0, high = 0, low = 0;
+  const auto n = static_cast<double>(scores.size());
+  for (const word_score& s : scores) {
+    const double x = value(s);
+    sum += x, squares += x * x, high += x >= 0.9, low += x <= 0.1;
+  }
+  const double mean = sum / n, variance = (squares / n - mean * mean) * n / std::max(1.0, n - 1);
+  return {mean, std::sqrt(std::max(0.0, variance) / n), high / n, low / n};
+}
+
+void print_scores(const std::string& name, const std::vector<word_score>& effect,
+                  const std::vector<word_score>& activation) {
+  std::printf("%-38s %7zu", name.c_str(), effect.size());
+  for (const auto* scores : {&effect, &activation}) {
+    const summary first = summary_of(*scores, [](const word_score& s) { return s.first; });
+    const summary three = summary_of(*scores, [](const word_score& s) { return s.first_three; });
+    std::printf("  | %.3f +- %.3f  %5.1f %%  %5.1f %%  %.3f +- %.3f", first.mean, first.error,
+                100 * first.high, 100 * first.low, three.mean, three.error);
+  }
+  std::printf("\n");
+}
+
+/// Methods in the order of the first layer, all layers' scores together; then by layer.
+void print_descriptions(const std::vector<judged_descriptions>& all) {
+  std::printf("%-38s %7s  | %-48s  | %s\n%-38s %7s", "", "", "second-order effect",
+              "largest activation", "descriptions by", "neurons");
+  for (int i = 0; i < 2; ++i) {
+    std::printf("  | %-14s  %7s  %7s  %-14s", "first word", ">= 0.9", "<= 0.1", "first three");
+  }
+  std::printf("\n");
+  std::vector<std::string> methods;
+  for (const auto& d : all) {
+    if (d.layer == all.front().layer) methods.push_back(d.method);
+  }
+  for (const std::string& method : methods) {
+    std::vector<word_score> effect, activation;
+    for (const auto& d : all) {
+      if (d.method != method) continue;
+      effect.insert(effect.end(), d.effect.begin(), d.effect.end());
+      activation.insert(activation.end(), d.activation.begin(), d.activation.end());
+    }
+    print_scores(method, effect, activation);
+  }
+  for (const auto& d : all) {
+    print_scores("layer " + std::to_string(d.layer) + ": " + d.method, d.effect, d.activation);
+  }
+}
+
+void print_truth(const truth& t) {
+  print_descriptions(t.descriptions);
+  std::printf("\n%-14s %5s %8s  %18s  %8s  %s\n", "effects", "layer", "neurons", "in one direction",
+              "of all", "norms on the strongest 2 %");
+  for (const effect_figures& f : t.effects) {
+    std::printf("%-14s %5d %8d  %16.1f %%  %6.1f %%  %.1f %%\n", f.kind.c_str(),
+                static_cast<int>(f.layer), static_cast<int>(f.n_neurons),
+                100 * f.explained_variance, 100 * f.explained_variance_all, 100 * f.top_share);
+  }
+}
+
+void declare_truth(CLI::App& app, truth_call& call) {
+  CLI::App* sub = app.add_subcommand("truth", "How true descriptions of neurons are");
+  truth_options& how = call.how;
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--n", how.scenes.n, "Scenes that descriptions are made from [2000]")
+      ->check(CLI::Range(100, 100'000));
+  sub->add_option("--seed", how.scenes.seed, "Of these [1]; training had 7");
+  sub->add_option("--fresh", how.fresh.n, "Scenes that they are held against [4000]")
+      ->check(CLI::Range(100, 100'000));
+  sub->add_option("--fresh-seed", how.fresh.seed, "Of those [99]");
+  sub->add_flag("--planted", how.fresh.how.planted, "Those with the correlations, too");
+  sub->add_option("--atoms", how.atoms, "Words in a sparse code [8]")->check(CLI::Range(1, 128));
+  sub->add_option("--indirect", how.indirect, "Neurons a layer for indirect effects [16]")
+      ->check(CLI::Range(0, 1'000'000));
+  sub->callback([&call] { print_truth(hold_against_truth(clip(call.model), call.how)); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -132,10 +225,12 @@ int main(int argc, char** argv) {
   sheet_call sheet_options;
   prompt_call prompt_options;
   evaluate_call evaluate_options;
+  truth_call truth_words;
   declare_paint(app, paint_options);
   declare_sheet(app, sheet_options);
   declare_prompt(app, prompt_options);
   declare_evaluate(app, evaluate_options);
+  declare_truth(app, truth_words);
   declare_words(app);
   try {
     app.parse(argc, argv);

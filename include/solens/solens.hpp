@@ -28,6 +28,7 @@
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/description.hpp>
 #include <solens/findings/direction.hpp>
+#include <solens/findings/dissect.hpp>
 #include <solens/findings/growing_least_squares.hpp>
 #include <solens/findings/head_pairs.hpp>
 #include <solens/findings/head_removal.hpp>
