@@ -59,9 +59,9 @@ void run_demo(const demo_call& call) {
   run_analyze(analyze);
 
   print(std::to_string(call.scenes) +
-        " scenes of a painted world, and what neurons of a CLIP that "
-        "was trained on it do.\n" +
-        findings_to_read(run_folder::open(out), data));
+        " scenes of a painted world, and what neurons of a CLIP that was trained on it do.\n" +
+        findings_to_read(run_folder::open(out), data) +
+        "\nAll neurons: " + (out / "descriptions.jsonl").string() + "\n");
 }
 
 }  // namespace solens::program

@@ -76,75 +76,73 @@ chosen_words random_words(index_t n_neurons, index_t n_words, std::uint64_t seed
   return all;
 }
 
-/// Which words are true of which scenes.
-class word_truth {
- public:
-  word_truth(const std::vector<std::string>& words, const data_set_options& o)
-      : holds_({o.n, std::ssize(words)}, 0.0F), count_(words.size(), 0.0) {
-    std::vector<description> claims;
-    for (const std::string& word : words) claims.push_back(claim_of(word));
-    for (int i = 0; i < o.n; ++i) {
-      const scene s = scene_of(o, i);
-      for (std::size_t w = 0; w < claims.size(); ++w) {
-        if (!fits(claims[w], s)) continue;
-        holds_(i, static_cast<index_t>(w)) = 1;
-        ++count_[w];
-      }
-    }
-    for (std::size_t w = 0; w < words.size(); ++w) {
-      if (count_[w] > 0 && count_[w] < o.n) continue;
-      throw solens::argument_error("truth", "scenes with and without '" + words[w] + "'",
-                                   std::to_string(count_[w]) + " of " + std::to_string(o.n));
+/// Which words are true of which scenes, [n_scenes, n_words].
+/// @throws solens::argument_error for a word that is true of all or of none
+tensor truth_of(const std::vector<std::string>& words, const data_set_options& o) {
+  tensor holds({o.n, std::ssize(words)}, 0.0F);
+  std::vector<description> claims;
+  for (const std::string& word : words) claims.push_back(claim_of(word));
+  std::vector<int> count(words.size(), 0);
+  for (int i = 0; i < o.n; ++i) {
+    const scene s = scene_of(o, i);
+    for (std::size_t w = 0; w < claims.size(); ++w) {
+      if (!fits(claims[w], s)) continue;
+      holds(i, static_cast<index_t>(w)) = 1;
+      ++count[w];
     }
   }
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    if (count[w] > 0 && count[w] < o.n) continue;
+    throw solens::argument_error("truth", "scenes with and without '" + words[w] + "'",
+                                 std::to_string(count[w]) + " of " + std::to_string(o.n));
+  }
+  return holds;
+}
 
-  /// Areas under the ROC curve: how often a scene of which a word is true has a larger value than
-  /// one of which it is not.
-  /// @param values  [n_neurons, n_scenes]
-  areas_of_words areas(const clip::backend& be, const tensor& values) const {
-    const index_t n = values.extent(0), m = values.extent(1);
-    tensor ranks({n, m}), sums({n, holds_.extent(1)});
-    solens::parallel_for(n, 8, [&](index_t begin, index_t end) {
-      for (index_t i = begin; i < end; ++i) rank(values.data() + i * m, m, ranks.data() + i * m);
-    });
-    be.gemm(1, std::as_const(ranks).view(), holds_.view(), 0, sums.view());
-    areas_of_words result(sums.extents());
+/// Ranks of m values less their mean, ties sharing the mean of theirs.
+void rank(const float* values, index_t m, float* ranks) {
+  std::vector<index_t> order(static_cast<std::size_t>(m));
+  std::iota(order.begin(), order.end(), index_t{0});
+  std::sort(order.begin(), order.end(),
+            [values](index_t a, index_t b) { return values[a] < values[b]; });
+  for (auto first = order.begin(); first != order.end();) {
+    const auto last =
+        std::find_if(first, order.end(), [&](index_t i) { return values[i] != values[*first]; });
+    const auto sum = static_cast<float>((first - order.begin()) + (last - order.begin()) - m);
+    for (; first != last; ++first) ranks[*first] = sum / 2;
+  }
+}
+
+}  // namespace
+
+areas_of_words areas_under_roc(const clip::backend& be, const tensor& values, const tensor& holds) {
+  const index_t n = values.extent(0), m = values.extent(1), n_words = holds.extent(1);
+  tensor ranks({n, m}), sums({n, n_words});
+  solens::parallel_for(n, 8, [&](index_t begin, index_t end) {
+    for (index_t i = begin; i < end; ++i) rank(values.data() + i * m, m, ranks.data() + i * m);
+  });
+  // Sums of ranks about their middle, which keeps them small in float.
+  be.gemm(1, std::as_const(ranks).view(), holds.view(), 0, sums.view());
+  areas_of_words result({n, n_words});
+  for (index_t w = 0; w < n_words; ++w) {
+    double with = 0;
+    for (index_t i = 0; i < m; ++i) with += static_cast<double>(holds(i, w));
+    const double pairs = with * (static_cast<double>(m) - with);
     for (index_t i = 0; i < n; ++i) {
-      for (index_t w = 0; w < holds_.extent(1); ++w) {
-        const double with = count_[static_cast<std::size_t>(w)];
-        const double without = static_cast<double>(m) - with;
-        // Ranks are about their middle, which keeps float sums small.
-        result(i, w) = 0.5 + static_cast<double>(sums(i, w)) / (with * without);
-      }
-    }
-    return result;
-  }
-
- private:
-  /// Ranks of m values less their mean, ties sharing the mean of theirs.
-  static void rank(const float* values, index_t m, float* ranks) {
-    std::vector<index_t> order(static_cast<std::size_t>(m));
-    std::iota(order.begin(), order.end(), index_t{0});
-    std::sort(order.begin(), order.end(),
-              [values](index_t a, index_t b) { return values[a] < values[b]; });
-    for (auto first = order.begin(); first != order.end();) {
-      const auto last =
-          std::find_if(first, order.end(), [&](index_t i) { return values[i] != values[*first]; });
-      const auto sum = static_cast<float>((first - order.begin()) + (last - order.begin()) - m);
-      for (; first != last; ++first) ranks[*first] = sum / 2;
+      result(i, w) = 0.5 + static_cast<double>(sums(i, w)) / pairs;
     }
   }
+  return result;
+}
 
-  tensor holds_;  ///< [n_scenes, n_words], 0 or 1
-  std::vector<double> count_;
-};
+namespace {
 
 /// Values of every neuron of a layer on fresh scenes, as areas.
 struct layer_areas {
   areas_of_words effect, activation;
 };
 
-layer_areas areas_of(const clip::backend& be, const word_truth& known, seen_layer& fresh,
+layer_areas areas_of(const clip::backend& be, const tensor& holds, seen_layer& fresh,
                      const tensor& direction) {
   const index_t n = direction.extent(0), m = fresh.largest.extent(1);
   tensor along({n, fresh.second_order.n_sources()}), values({n, m});
@@ -152,7 +150,7 @@ layer_areas areas_of(const clip::backend& be, const word_truth& known, seen_laye
   be.batched_gemm(1, std::as_const(fresh.coefficients).view(),
                   std::as_const(along).view().split(1, along.extent(1)).transposed(), 0,
                   values.view().split(1, m).transposed());
-  return {known.areas(be, values), known.areas(be, fresh.largest)};
+  return {areas_under_roc(be, values, holds), areas_under_roc(be, fresh.largest, holds)};
 }
 
 /// The words, about each of the neurons, that are most true: as their areas are far from one half.
@@ -228,7 +226,7 @@ class examiner {
         be_(model.be()),
         o_(o),
         words_(words_and_phrases()),
-        known_(words_, o.fresh),
+        holds_(truth_of(words_, o.fresh)),
         embeddings_(model.of_texts(words_)),
         dictionary_(solens::text_dictionary(be_, std::as_const(embeddings_).view())),
         seen_(model, o.scenes, layers),
@@ -257,7 +255,7 @@ class examiner {
 
     std::vector<index_t> all(static_cast<std::size_t>(n));
     std::iota(all.begin(), all.end(), index_t{0});
-    const layer_areas areas = areas_of(be_, known_, fresh, second.direction);
+    const layer_areas areas = areas_of(be_, holds_, fresh, second.direction);
     const auto add = [&](std::string method, const chosen_words& words,
                          const std::vector<index_t>& neurons) {
       result_.descriptions.push_back(judge(std::move(method), layer, words, neurons, areas));
@@ -316,7 +314,7 @@ class examiner {
   const clip::backend& be_;
   truth_options o_;
   std::vector<std::string> words_;
-  word_truth known_;
+  tensor holds_;                    ///< [n_fresh, n_words]
   tensor embeddings_, dictionary_;  ///< [n_words, d_joint], unit rows
   seen_scenes seen_, fresh_;
   tensor similarities_;  ///< [n_scenes, n_words], of the scenes that descriptions are made from

@@ -43,6 +43,15 @@ struct effect_figures {
   double top_share;               ///< part of the norms that lies on those 2 %
 };
 
+/// Areas under the ROC curve: how often a scene of which a word is true has a larger value than one
+/// of which it is not; ties count half.
+/// @param values  [n_neurons, n_scenes]
+/// @param holds   [n_scenes, n_words]: 1 where a word is true, else 0; both occur of every word
+/// @returns       [n_neurons, n_words]
+solens::host_tensor<double> areas_under_roc(const clip::backend&,
+                                            const solens::host_tensor<float>& values,
+                                            const solens::host_tensor<float>& holds);
+
 struct truth {
   std::vector<judged_descriptions> descriptions;
   std::vector<effect_figures> effects;
