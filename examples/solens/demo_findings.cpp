@@ -1,10 +1,12 @@
 #include "demo_findings.hpp"
 
-#include <algorithm>  // std::any_of, std::count_if, std::min, std::stable_sort
-#include <cmath>      // std::lround
+#include <algorithm>  // std::count_if, std::find, std::stable_sort
+#include <cstddef>    // std::ptrdiff_t, std::size_t
 #include <cstdio>     // std::snprintf
 #include <fstream>
 #include <functional>
+#include <iterator>  // std::ssize
+#include <utility>   // std::pair
 #include <vector>
 
 #include <solens/findings/description.hpp>
@@ -49,9 +51,9 @@ void read_layer(const std::filesystem::path& file, index_t layer, std::vector<ne
   }
 }
 
-class reader {
+class toyland_run {
  public:
-  reader(const run_folder& folder, const toyland::data_set_options& o)
+  toyland_run(const run_folder& folder, const toyland::data_set_options& o)
       : layers_(layers_of(folder.record())), words_(read_words(folder.path() / "words.txt")) {
     const safetensors_file dictionary(folder.path() / "dictionary.safetensors");
     dictionary_ = dictionary.tensor<float>("embeddings");
@@ -167,7 +169,7 @@ class reader {
 }  // namespace
 
 std::string findings_to_read(const run_folder& folder, const toyland::data_set_options& scenes) {
-  return reader(folder, scenes).text();
+  return toyland_run(folder, scenes).text();
 }
 
 }  // namespace solens::program
