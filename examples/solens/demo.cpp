@@ -20,10 +20,11 @@ namespace fs = std::filesystem;
 /// Makes a folder the demo's, such that nobody else's files are ever overwritten.
 void take_folder(const fs::path& folder) {
   const fs::path mark = folder / ".solens-demo";
-  if (fs::exists(folder) && !fs::exists(mark) &&
-      (!fs::is_directory(folder) || !fs::is_empty(folder))) {
-    throw argument_error("demo", "--out to be new, empty, or an earlier demo's",
-                         "something else is there", folder.string());
+  const bool folder_there = fs::is_directory(folder);
+  if (folder_there ? !fs::exists(mark) && !fs::is_empty(folder) : fs::exists(folder)) {
+    throw argument_error("demo", "a folder that is new, empty or an earlier demo's",
+                         folder_there ? "one with other files in it" : "a file",
+                         "--out " + folder.string());
   }
   std::error_code problem;
   fs::create_directories(folder, problem);
