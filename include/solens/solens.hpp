@@ -33,11 +33,15 @@
 #include <solens/findings/head_pairs.hpp>
 #include <solens/findings/head_removal.hpp>
 #include <solens/findings/omp.hpp>
+#include <solens/findings/segmentation.hpp>
+#include <solens/findings/segmenter.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
 #include <solens/findings/text_span.hpp>
+#include <solens/findings/token_maps.hpp>
 #include <solens/findings/writer_directions.hpp>
 #include <solens/findings/zero_shot.hpp>
+#include <solens/image/heat_map.hpp>
 #include <solens/image/image.hpp>
 #include <solens/image/image_list.hpp>
 #include <solens/image/image_stream.hpp>
@@ -88,6 +92,7 @@
 #include <solens/stats/mean.hpp>
 #include <solens/stats/quantile.hpp>
 #include <solens/stats/second_moments.hpp>
+#include <solens/stats/segmentation_scores.hpp>
 #include <solens/stats/state_file.hpp>
 #include <solens/stats/top_k.hpp>
 #include <solens/text/bpe_tokenizer.hpp>

@@ -71,6 +71,7 @@ struct tiny_trace {
     matrix values;       ///< [images, tokens, heads, d_head]
     matrix neurons;      ///< [images, tokens, neurons]
     matrix mlp_out;      ///< [images, width], of the class token
+    matrix pattern;      ///< [images, heads, tokens, tokens]: attention of every token
   };
   std::vector<block> blocks;
   matrix stream;  ///< leaving the last block
@@ -142,6 +143,7 @@ inline void plain_block(const tiny_clip& m, index_t l, index_t image, matrix& z,
       for (index_t t = 0; t < tokens; ++t) {
         const double a = e[static_cast<std::size_t>(t)] / sum;
         if (q == 0) trace.attention(image, h, t) = a;
+        trace.pattern(image, h, q, t) = a;
         for (index_t i = 0; i < dh; ++i) {
           mixed[static_cast<std::size_t>(q)][static_cast<std::size_t>(h * dh + i)] +=
               a * at(t, 2, h, i);
@@ -175,7 +177,8 @@ inline tiny_trace plain_forward(const tiny_clip& m, matrix z, index_t first = 0)
                         matrix(shape{images, m.heads, tokens}),
                         matrix(shape{images, tokens, m.heads, m.d_head()}),
                         matrix(shape{images, tokens, m.neurons()}),
-                        matrix(shape{images, width})};
+                        matrix(shape{images, width}),
+                        matrix(shape{images, m.heads, tokens, tokens})};
     for (index_t i = 0; i < images; ++i) plain_block(m, l, i, z, b);
     trace.blocks.push_back(std::move(b));
   }
