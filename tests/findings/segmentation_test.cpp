@@ -139,7 +139,7 @@ struct scene {
         [&](index_t i, index_t, index_t t) { return products[static_cast<std::size_t>(i)](0, t); });
   }
 
-  /// t_c . P^T (ln_post weight * x), x centered if asked for; for one class.
+  /// t_c . P^T x
   double read(std::vector<double> x, index_t c) const {
     double sum = 0;
     for (index_t j = 0; j < model.width(); ++j) {
@@ -260,6 +260,10 @@ struct passed {
     return {be, tower, source, layers, std::as_const(classes).view(), options};
   }
 
+  std::vector<site> sites(map_source source) const {
+    return segmentation_sites(tower.config(), source, of.layers);
+  }
+
   activation_cache<B> pass(const std::vector<site>& sites) const {
     const auto pixels = put(be, of.pixels.view());
     const index_t n = of.pixels.extent(0);
@@ -291,7 +295,8 @@ TEMPLATE_LIST_TEST_CASE("maps of every source, of one pass, are those written ou
   for (const auto source : {map_source::neurons, map_source::attention, map_source::rollout,
                             map_source::direct, map_source::patches}) {
     all.push_back(p.make(source, options));
-    for (const site& s : all.back().sites()) sites.push_back(s);
+    const auto own = p.sites(source);
+    sites.insert(sites.end(), own.begin(), own.end());
   }
   const auto cache = p.pass(sites);
   for (segmenter<B>& source : all) {
@@ -305,7 +310,7 @@ TEMPLATE_LIST_TEST_CASE("maps of every source, of one pass, are those written ou
     CHECK(relative_difference<double, double>(found, expected) <
           identity_bound<typename B::scalar>);
     // What is kept for a source alone is enough, and classes can be asked for in any order.
-    const auto own = p.pass(source.sites());
+    const auto own = p.pass(p.sites(source.source()));
     const matrix two = p.maps(source, own, {2, 0});
     for (index_t i = 0; i < found.extent(0); ++i) {
       for (index_t t = 0; t < found.extent(2); ++t) {
@@ -326,7 +331,7 @@ TEMPLATE_LIST_TEST_CASE("neurons are ranked with or without the sign, averaged o
       .n_writers = count, .by_magnitude = by_magnitude, .weighted = weighted};
   auto source = p.make(map_source::neurons, options);
   CAPTURE(by_magnitude, weighted, count);
-  CHECK(relative_difference<double, double>(p.maps(source, p.pass(source.sites())),
+  CHECK(relative_difference<double, double>(p.maps(source, p.pass(p.sites(source.source()))),
                                             p.of.neurons(options)) <
         identity_bound<typename B::scalar>);
   for (index_t c = 0; c < n_classes; ++c) {
@@ -360,10 +365,24 @@ TEST_CASE("random neurons are as many, others for another class or seed, and the
   CHECK(names(a.neurons(0)) == names(b.neurons(0)));
   CHECK(names(a.neurons(0)) != names(a.neurons(1)));
   CHECK(names(a.neurons(0)) != names(other.neurons(0)));
-  const matrix map = p.maps(a, p.pass(a.sites()));
+  const matrix map = p.maps(a, p.pass(p.sites(map_source::random)));
   double sum = 0;
   for (const auto& w : a.neurons(1)) sum += p.of.trace.at(w.layer).neurons(1, 7, w.writer);
   CHECK(map(1, 1, 6) == Approx(sum / 30).epsilon(1e-10));
+}
+
+TEMPLATE_LIST_TEST_CASE("classes are told apart less their mean", "", test::backends) {
+  const auto be = make_backend<TestType>();
+  const matrix classes = random_classes(10);
+  const auto on_device = put(be, classes.view());
+  const auto result = less_mean_class(be, on_device.view());
+  matrix expected = classes.clone();
+  for (index_t j = 0; j < 10; ++j) {
+    double mean = 0;
+    for (index_t c = 0; c < n_classes; ++c) mean += classes(j, c) / n_classes;
+    for (index_t c = 0; c < n_classes; ++c) expected(j, c) -= mean;
+  }
+  CHECK(relative_difference<double, double>(get<TestType>(be, result.view()), expected) < 1e-6);
 }
 
 TEST_CASE("segmentation refuses what does not fit, naming the layer") {

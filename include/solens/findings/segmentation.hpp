@@ -79,13 +79,6 @@ class segmentation {
 
   index_t n_classes() const { return n_classes_; }
 
-  /// The layers whose writers are read.
-  std::vector<index_t> layers() const {
-    std::vector<index_t> numbers;
-    for (const auto& l : layers_) numbers.push_back(l.layer);
-    return numbers;
-  }
-
   /// The writers of a class, first the one that ranks highest.
   const std::vector<chosen_writer>& chosen(index_t c) const {
     return chosen_.at(static_cast<std::size_t>(c));

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <optional>
+#include <cstddef>   // std::size_t
+#include <iterator>  // std::size
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>  // std::move
 #include <variant>
 #include <vector>
 
@@ -46,80 +46,82 @@ inline bool needs_directions(map_source source) {
   return source == map_source::neurons || source == map_source::random;
 }
 
+/// The sites of a forward pass that maps of a source are made from.
+/// @param layers  whose neurons are read, where the source reads some
+inline std::vector<site> segmentation_sites(const vision_config& c, map_source source,
+                                            std::span<const index_t> layers) {
+  const index_t last = c.n_layers - 1;
+  std::vector<site> sites;
+  if (needs_directions(source)) {
+    for (const index_t l : layers) sites.push_back({site_kind::mlp_post, l});
+    return sites;
+  }
+  if (source == map_source::patches) return {{site_kind::resid_post, last}};
+  sites.push_back({site_kind::pattern, last, true});
+  if (source == map_source::direct) sites.push_back({site_kind::values, last});
+  for (index_t l = 0; l < last && source != map_source::attention; ++l) {
+    sites.push_back({site_kind::pattern, l, source == map_source::direct});
+    if (source == map_source::direct) sites.push_back({site_kind::values, l});
+  }
+  return sites;
+}
+
 /// Maps over the patches of images from one of the sources, out of a pass of our vision tower.
 ///
 ///     segmenter<B> s(be, tower, map_source::neurons, layers, classifier);
-///     auto cache = tower.make_cache(be, batch, s.sites());      // for several, the sites of all
-///     tower.forward(be, pixels, work, representation, &cache);
+///     tower.forward(be, pixels, work, representation, &cache);  // keeps `segmentation_sites`
 ///     s.maps(be, cache, classes, out);
+///
+/// One pass serves as many of them as its cache holds the sites of.
 template <tensor_backend B>
 class segmenter {
  public:
   using scalar = typename B::scalar;
 
-  /// @param tower       outlives this
+  /// @param tower       whose weights outlive this
   /// @param layers      directions of their neurons, for those sources that read them
   /// @param classifier  unit columns, [d_joint, n_classes]
   /// @throws as `segmentation` does
   segmenter(const B& be, const vision_tower<B>& tower, map_source source,
             std::span<const directions_of_layer<scalar>> layers, const_view_of<B> classifier,
             segmentation_options options = {})
-      : config_(&tower.config()), kind_(source), source_(source) {
+      : source_(source), parts_(source) {
     const lens_weights<B> weights = lens_weights_of(tower);
     if (source == map_source::random && !options.random) options.random = 0;
     if (source == map_source::neurons) options.random.reset();
     if (needs_directions(source)) {
-      source_.template emplace<segmentation<B>>(be, layers, classifier, options);
+      parts_.template emplace<segmentation<B>>(be, layers, classifier, options);
     } else if (source == map_source::direct) {
-      source_.template emplace<token_contributions<B>>(be, weights, classifier);
+      parts_.template emplace<token_contributions<B>>(be, weights, classifier);
     } else if (source == map_source::patches) {
-      source_.template emplace<patch_similarity<B>>(be, weights, config_->eps, classifier);
+      parts_.template emplace<patch_similarity<B>>(be, weights, tower.config().eps, classifier);
     }
   }
 
-  map_source source() const { return kind_; }
+  map_source source() const { return source_; }
 
-  /// The sites of a forward pass that the maps are made from.
-  std::vector<site> sites() const {
-    std::vector<site> sites;
-    const index_t last = config_->n_layers - 1;
-    if (const auto* of = std::get_if<segmentation<B>>(&source_)) {
-      for (const index_t l : of->layers()) sites.push_back({site_kind::mlp_post, l});
-    } else if (kind_ == map_source::patches) {
-      sites.push_back({site_kind::resid_post, last});
-    } else {
-      sites.push_back({site_kind::pattern, last, true});
-      for (index_t l = 0; l <= last && kind_ != map_source::attention; ++l) {
-        const bool row = kind_ == map_source::direct;
-        if (row) sites.push_back({site_kind::values, l});
-        if (l < last) sites.push_back({site_kind::pattern, l, row});
-      }
-    }
-    return sites;
-  }
-
-  /// The neurons that stand for a class, where neurons do; else none.
+  /// The neurons that stand for a class, first the one that ranks highest; of other sources none.
   std::span<const chosen_writer> neurons(index_t c) const {
-    const auto* of = std::get_if<segmentation<B>>(&source_);
+    const auto* of = std::get_if<segmentation<B>>(&parts_);
     return of == nullptr ? std::span<const chosen_writer>() : of->chosen(c);
   }
 
-  /// @param cache    of the pass, with `sites()`
+  /// @param cache    of the pass, with `segmentation_sites`
   /// @param classes  those to draw
   /// @param out      overwritten, [cache.n_images(), as many as classes, n_patches]
   /// @throws argument_error for a site that is not kept, shape_error
   void maps(const B& be, const activation_cache<B>& cache, std::span<const index_t> classes,
             view_of<B> out) {
-    const index_t tokens = config_->n_tokens(), last = config_->n_layers - 1;
+    const index_t tokens = cache.extents().n_tokens, last = cache.extents().n_layers - 1;
     checks::same("segmenter", shape{cache.n_images(), std::ssize(classes), tokens - 1},
                  out.extents(), "out");
-    if (auto* neurons = std::get_if<segmentation<B>>(&source_)) {
+    if (auto* neurons = std::get_if<segmentation<B>>(&parts_)) {
       neurons->maps(be, lens_activations_of(cache), classes, out);
-    } else if (auto* direct = std::get_if<token_contributions<B>>(&source_)) {
+    } else if (auto* direct = std::get_if<token_contributions<B>>(&parts_)) {
       direct->maps(be, lens_activations_of(cache), classes, out);
-    } else if (auto* patches = std::get_if<patch_similarity<B>>(&source_)) {
+    } else if (auto* patches = std::get_if<patch_similarity<B>>(&parts_)) {
       patches->maps(be, cache.at({site_kind::resid_post, last}), classes, out);
-    } else if (kind_ == map_source::attention) {
+    } else if (source_ == map_source::attention) {
       attention_map<B>(be, cache.at({site_kind::pattern, last, true}), out);
     } else {
       std::vector<const_view_of<B>> patterns;
@@ -130,10 +132,9 @@ class segmenter {
   }
 
  private:
-  const vision_config* config_;
-  map_source kind_;
+  map_source source_;
   /// `map_source` alone where there is nothing to keep.
-  std::variant<map_source, segmentation<B>, token_contributions<B>, patch_similarity<B>> source_;
+  std::variant<map_source, segmentation<B>, token_contributions<B>, patch_similarity<B>> parts_;
 };
 
 }  // namespace solens

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>  // std::unique_ptr
 #include <span>
 #include <string>
 #include <utility>  // std::as_const
@@ -83,12 +82,27 @@ void attention_rollout(const B& be, std::span<const const_view_of<B>> patterns, 
   repeat_for_classes<B>(be, out);
 }
 
+/// Class embeddings less their mean over the classes: what tells them apart. Of one class, zero.
+/// @param classifier  [d_joint, n_classes]
+/// @returns           likewise
+template <tensor_backend B>
+typename B::tensor less_mean_class(const B& be, const_view_of<B> classifier) {
+  using scalar = typename B::scalar;
+  const index_t d = classifier.extent(0), n = classifier.extent(1);
+  auto share = be.allocate({n, 1}), mean = be.allocate({d, 1}), result = be.allocate({d, n});
+  be.fill(scalar{1} / static_cast<scalar>(n), share.view());
+  be.gemm(1, classifier, std::as_const(share).view(), 0, mean.view());
+  be.copy(classifier, result.view());
+  be.axpby(-1, std::as_const(mean).view().select(1, 0).repeated(n).transposed(), 1, result.view());
+  return result;
+}
+
 /// The direct decomposition by token: what each patch adds to the representation through the heads
 /// of all blocks, times the class's embedding:
 ///   sum over blocks and heads of t_c . (P^T ln_post' W_O (a_t v_t))
 /// up to 1 / ln_post_scale, which an image's patches share. The same as summing `attention` of
 /// `residual_decomposition` (centered) over blocks and heads, without making it.
-/// Source: arXiv 2310.05916, section 3.3, where t_c is less the mean over the classes.
+/// Source: arXiv 2310.05916, section 3.3; its evaluation takes `less_mean_class` for t_c.
 template <tensor_backend B>
 class token_contributions {
  public:
