@@ -15,6 +15,7 @@ void run_effects(const effects_call&);
 void run_analyze(const analyze_call&);
 void run_describe(const describe_call&);
 void run_ablate(const ablate_call&);
+void run_segment(const segment_call&);
 void run_heads(const heads_call&);
 void run_pairs(const pairs_call&);
 

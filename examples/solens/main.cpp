@@ -530,6 +530,59 @@ void declare_pairs(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_pairs(*o); }; });
 }
 
+void declare_segment(CLI::App& app, action& run) {
+  auto o = std::make_shared<segment_call>();
+  CLI::App& sub =
+      subcommand(app, "segment",
+                 "--run DIR (--images PATH | --pixels F) (--class TEXT | --classes FILE)"
+                 " --out DIR [options]",
+                 "Where in images a class is: heat maps, masks, and their scores");
+  add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
+  add_input(sub, o->input);
+  CLI::App& classes = one_of(sub, "Classes, one of");
+  classes.add_option("--class", o->given, "Word or phrase to look for; several where repeated")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  add_path(classes, "--classes", o->classes.classes,
+           "Text file, a class a line: of each image, the one that it is taken for");
+  add_path(sub, "--templates", o->classes.templates,
+           "Text file, a sentence with {} a line [a photo of a {}.]");
+  add_path(sub, "--vocab", o->classes.vocab, vocab_help);
+  add_path(sub, "--masks", o->masks,
+           "Where the classes are, to score: grey PNGs of the images' names and sizes, in folders "
+           "of the classes' names for several",
+           "DIR");
+  sub.add_option("--method", o->method,
+                 "neurons, or to compare: random, attention, rollout, direct, patches [neurons]")
+      ->type_name("M")
+      ->check(CLI::IsMember({"neurons", "random", "attention", "rollout", "direct", "patches"}));
+  add_numbers(sub, "--layers", o->layers, "Layers whose neurons are read, of the run's [all]");
+  sub.add_option("--neurons", o->neurons, "Neurons for a class [200]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000'000));
+  sub.add_flag_callback(
+      "--signed", [o] { o->by_magnitude = false; },
+      "Neurons that push toward the class, not against it");
+  sub.add_flag("--weighted", o->weighted,
+               "Neurons weigh as much as they push toward the class, not the same");
+  sub.add_option("--threshold", o->threshold, "Heat above which a pixel is of the class [0.5]")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1.0));
+  sub.add_option("--seed", o->seed, "Of random neurons [0]")->type_name("N");
+  add_path(sub, "--out", o->out, "Folder for PNGs and segmentation.json", "DIR")->required();
+  CLI::Option* model = add_path(sub, "--model", o->model.model,
+                                "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] {
+    if (!o->masks.empty() && o->input.images.empty()) {
+      throw CLI::ValidationError("--masks", "goes with --images");
+    }
+    run = [o] { run_segment(*o); };
+  });
+}
+
 void declare_report(CLI::App& app, action& run) {
   auto o = std::make_shared<report_call>();
   CLI::App& sub = subcommand(app, "report", "--run DIR [options]",
@@ -607,6 +660,7 @@ int main(int argc, char** argv) {
   declare_analyze(app, run);
   declare_describe(app, run);
   declare_ablate(app, run);
+  declare_segment(app, run);
   declare_heads(app, run);
   declare_pairs(app, run);
   declare_report(app, run);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::copy_n, std::fill_n, std::max, std::min
+#include <algorithm>  // std::clamp, std::copy_n, std::fill_n, std::max, std::min
 #include <array>
 #include <cmath>    // std::nearbyint
 #include <cstddef>  // std::size_t
@@ -157,6 +157,28 @@ inline void normalize(const rgb_image& image, const preprocess_options& options,
       for (index_t x = 0; x < to.size; ++x) to[x] = table[from[3 * x]];
     }
   }
+}
+
+/// The picture that `normalize` made these pixels of, to the bit; of others, the nearest one.
+/// @param pixels  [3, height, width]
+/// @throws shape_error for pixels of another shape
+inline rgb_image denormalize(host_view<const float> pixels, const preprocess_options& options) {
+  if (pixels.rank() != 3 || pixels.extent(0) != 3) {
+    throw shape_error("denormalize", "[3, height, width]", to_string(pixels.extents()), "pixels");
+  }
+  rgb_image image(pixels.extent(1), pixels.extent(2));
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto plane = pixels[static_cast<index_t>(c)];
+    for (index_t y = 0; y < image.height(); ++y) {
+      const auto from = row_of(plane, y);
+      std::uint8_t* to = image.row(y) + c;
+      for (index_t x = 0; x < from.size; ++x) {
+        const double value = (from[x] * options.std[c] + options.mean[c]) * options.white;
+        to[3 * x] = static_cast<std::uint8_t>(std::clamp(std::nearbyint(value), 0.0, 255.0));
+      }
+    }
+  }
+  return image;
 }
 
 /// What a model sees of an image: resized, cropped, normalised.

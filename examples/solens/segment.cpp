@@ -1,0 +1,385 @@
+#include <algorithm>
+#include <cstdio>  // std::snprintf
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <solens/core/atomic_file.hpp>
+#include <solens/findings/segmenter.hpp>
+#include <solens/image/encode_png.hpp>
+#include <solens/image/heat_map.hpp>
+#include <solens/stats/segmentation_scores.hpp>
+#include <solens/weights/safetensors.hpp>
+
+#include "classifier.hpp"
+#include "commands.hpp"
+#include "console.hpp"
+#include "lens_run.hpp"
+#include "masks.hpp"
+#include "run_folder.hpp"
+#include "run_model.hpp"
+#include "stopwatch.hpp"
+
+namespace solens::program {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What to look for, and what is known before the first image is looked at.
+struct segmentation_task {
+  const segment_call& call;
+  const clip_source& model;
+  preprocess_options preprocess;
+  map_source source;
+  std::vector<std::string> classes;
+  std::vector<index_t> layers;
+  std::vector<std::string> names;  ///< of the images, as outputs have them; by position
+  std::vector<mask_folder> masks;  ///< one a class, or one for all where a class is predicted
+
+  bool predicts() const { return call.given.empty(); }
+  bool has_several() const { return !predicts() && classes.size() > 1; }
+
+  /// Where a picture goes: of several classes, each has a folder.
+  fs::path picture(const char* kind, index_t position, index_t c) const {
+    fs::path place(kind);
+    if (has_several()) place /= folder_of(c);
+    return place / (names[static_cast<std::size_t>(position)] + ".png");
+  }
+  /// The class, with a bar for what a folder's name cannot hold.
+  std::string folder_of(index_t c) const {
+    std::string name = classes[static_cast<std::size_t>(c)];
+    std::replace(name.begin(), name.end(), '/', '_');
+    return name.front() == '.' ? "_" + name : name;
+  }
+};
+
+/// @throws argument_error for a class twice, or one of which the tokenizer makes nothing
+std::vector<std::string> classes_of(const segment_call& call, const bpe_tokenizer& tokenizer) {
+  std::vector<std::string> names = call.given.empty() ? class_names(call.classes) : call.given;
+  const std::string place = call.given.empty() ? call.classes.classes : "--class";
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second) {
+      throw argument_error("read classes", "each class once", "'" + name + "' again", place);
+    }
+    if (tokenizer.encode(name).empty()) {
+      throw argument_error("read classes", "a class that the tokenizer knows something of",
+                           "'" + name + "'", place);
+    }
+  }
+  return names;
+}
+
+/// @throws argument_error for a layer that the run has not
+std::vector<index_t> layers_of_call(const segment_call& call, const report_json& record) {
+  const std::vector<index_t> there = layers_of(record);
+  if (call.layers.empty()) return there;
+  for (const index_t l : call.layers) {
+    if (std::find(there.begin(), there.end(), l) != there.end()) continue;
+    throw argument_error("segment", "layers of " + call.run, std::to_string(l), "--layers");
+  }
+  return call.layers;
+}
+
+std::vector<std::string> names_of_images(const image_input& input, bool are_files) {
+  std::vector<std::string> names;
+  for (index_t i = 0; i < input.size(); ++i) {
+    const std::string number = std::to_string(i);
+    names.push_back(are_files
+                        ? input.name(i)
+                        : std::string(number.size() < 6 ? 6 - number.size() : 0, '0') + number);
+  }
+  return are_files ? names_of_files(names) : names;
+}
+
+std::vector<mask_folder> masks_of(const segmentation_task& task, const image_input& input) {
+  std::vector<mask_folder> masks;
+  if (task.call.masks.empty()) return masks;
+  std::vector<std::string> images;
+  for (index_t i = 0; i < input.size(); ++i) images.push_back(input.name(i));
+  if (!task.has_several()) {
+    masks.emplace_back(task.call.masks, images);
+  } else {
+    for (index_t c = 0; c < std::ssize(task.classes); ++c) {
+      masks.emplace_back(fs::path(task.call.masks) / task.folder_of(c), images);
+    }
+  }
+  return masks;
+}
+
+/// Draws, writes and scores what is found in images; what is said of it at the end.
+class picture_writer {
+ public:
+  explicit picture_writer(const segmentation_task& task) : task_(task), out_(task.call.out) {
+    for (const char* kind : {"heat", "mask", "overlay"}) {
+      for (index_t c = 0; c < (task.has_several() ? std::ssize(task.classes) : 1); ++c) {
+        const fs::path folder = (out_ / task.picture(kind, 0, c)).parent_path();
+        std::error_code problem;
+        fs::create_directories(folder, problem);
+        if (!problem) continue;
+        throw io_error("segment", "a folder that can be created", problem.message(),
+                       folder.string());
+      }
+    }
+  }
+
+  /// @param map     [rows, columns] over the patches
+  /// @param pixels  [3, height, width] as the model sees them
+  void add(const std::string& image, index_t position, index_t c, host_view<const float> map,
+           host_view<const float> pixels) {
+    const index_t height = pixels.extent(1), width = pixels.extent(2);
+    const host_tensor<float> heat = heat_map(map, height, width);
+    const host_tensor<std::uint8_t> mask = mask_of(heat, task_.call.threshold);
+    report_json line{{"image", image}, {"class", task_.classes[static_cast<std::size_t>(c)]}};
+    const auto found = std::count(mask.begin(), mask.end(), 1);
+    line["share"] = static_cast<float>(found) / static_cast<float>(mask.size());
+    const auto write = [&](const char* kind, host_view<const std::uint8_t> picture) {
+      const fs::path place = task_.picture(kind, position, c);
+      write_png(out_ / place, picture);
+      line[kind] = place.generic_string();
+    };
+    host_tensor<std::uint8_t> grey({height, width});
+    std::transform(heat.begin(), heat.end(), grey.begin(),
+                   [](float h) { return static_cast<std::uint8_t>(h * 255 + 0.5F); });
+    write("heat", grey);
+    std::transform(mask.begin(), mask.end(), grey.begin(),
+                   [](std::uint8_t m) { return static_cast<std::uint8_t>(255 * m); });
+    write("mask", grey);
+    write("overlay", overlay(denormalize(pixels, task_.preprocess), heat, mask).view());
+    if (!task_.masks.empty()) {
+      const mask_folder& masks = task_.masks[task_.has_several() ? static_cast<std::size_t>(c) : 0];
+      const auto of =
+          scores_.add(heat, masks.read(position, task_.preprocess), task_.call.threshold);
+      line["pixel_accuracy"] = static_cast<float>(of.pixel_accuracy);
+      line["object_iou"] = static_cast<float>(of.object_iou);
+      line["average_precision"] = static_cast<float>(of.average_precision);
+    }
+    lines_.push_back(std::move(line));
+  }
+
+  /// A line for each image and class.
+  report_json& lines() { return lines_; }
+  const stats::segmentation_scores& scores() const { return scores_; }
+
+ private:
+  const segmentation_task& task_;
+  fs::path out_;
+  report_json lines_ = report_json::array();
+  stats::segmentation_scores scores_;
+};
+
+/// The class of each image that its representation has most in common with.
+template <tensor_backend B>
+std::vector<index_t> likeliest(const B& be, const_view_of<B> representation,
+                               const_view_of<B> classifier) {
+  const index_t n = representation.extent(0);
+  auto products = be.allocate({n, classifier.extent(1)}), most = be.allocate({n, 1});
+  auto which = be.allocate_indices({n, 1});
+  be.gemm(1, representation, classifier, 0, products.view());
+  be.top_k(const_view_of<B>(products.view()), most.view(), which.view());
+  host_tensor<index_t> host({n, 1});
+  be.download(const_index_view_of<B>(which.view()), host);
+  return {host.begin(), host.end()};
+}
+
+/// What stands for the classes in the maps: their texts, but for the direct decomposition what
+/// tells them apart, where there are several.
+template <tensor_backend B>
+typename B::tensor readers_of(const B& be, const segmentation_task& task,
+                              const typename B::tensor& classifier) {
+  if (task.source == map_source::direct && task.classes.size() > 1) {
+    return less_mean_class(be, classifier.view());
+  }
+  auto copy = be.allocate(classifier.view().extents());
+  be.copy(classifier.view(), copy.view());
+  return copy;
+}
+
+template <tensor_backend B>
+class segmentation_run {
+ public:
+  segmentation_run(const B& be, const segmentation_task& task, const run_folder& folder,
+                   const bpe_tokenizer& tokenizer, index_t at_once)
+      : be_(be),
+        task_(task),
+        classifier_(zero_shot_classifier(be, load_text_tower(be, task.model), tokenizer,
+                                         task.classes, templates_of(task.call.classes))),
+        run_(be, load_vision_tower(be, task.model), at_once, sites_of(task)),
+        segmenter_(be, run_.tower(), task.source, read_directions(folder),
+                   readers_of(be, task, classifier_).view(),
+                   {.n_writers = task.call.neurons,
+                    .by_magnitude = task.call.by_magnitude,
+                    .weighted = task.call.weighted,
+                    .random = task.call.seed}) {}
+
+  /// Maps of a batch, given to `f(which image of the batch, class, map [rows, columns])`.
+  template <class F>
+  void operator()(host_view<const float> pixels, F&& f) {
+    const auto activations = run_(pixels);
+    const index_t n = pixels.extent(0), grid = run_.tower().config().grid();
+    std::vector<index_t> of_image;
+    if (task_.predicts()) {
+      of_image = likeliest<B>(be_, activations.representation, std::as_const(classifier_).view());
+    }
+    std::set<index_t> distinct(of_image.begin(), of_image.end());
+    for (index_t c = 0; !task_.predicts() && c < std::ssize(task_.classes); ++c) distinct.insert(c);
+    const std::vector<index_t> classes(distinct.begin(), distinct.end());
+    const view_of<B> maps = maps_.get(be_, {n, std::ssize(classes), grid * grid});
+    segmenter_.maps(be_, run_.cache(), classes, maps);
+    host_tensor<float> host({n, std::ssize(classes), grid, grid});
+    be_.download(const_view_of<B>(maps), host.view().reshaped(maps.extents()));
+    for (index_t i = 0; i < n; ++i) {
+      for (index_t c = 0; c < std::ssize(classes); ++c) {
+        const index_t drawn = classes[static_cast<std::size_t>(c)];
+        if (task_.predicts() && of_image[static_cast<std::size_t>(i)] != drawn) continue;
+        f(i, drawn, std::as_const(host).view()[i][c]);
+      }
+    }
+  }
+
+  std::span<const chosen_writer> neurons(index_t c) const { return segmenter_.neurons(c); }
+
+ private:
+  static std::vector<site> sites_of(const segmentation_task& task) {
+    auto sites = segmentation_sites(vision_of(task.model), task.source, task.layers);
+    sites.push_back({site_kind::representation});
+    return sites;
+  }
+
+  std::vector<directions_of_layer<float>> read_directions(const run_folder& folder) {
+    std::vector<directions_of_layer<float>> layers;
+    if (!needs_directions(task_.source)) return layers;
+    for (const index_t l : task_.layers) {
+      files_.push_back(
+          std::make_unique<safetensors_file>(folder.path() / run_folder::layer_file(l)));
+      layers.push_back({l, files_.back()->view<float>("direction")});
+    }
+    return layers;
+  }
+
+  const B& be_;
+  const segmentation_task& task_;
+  std::vector<std::unique_ptr<safetensors_file>> files_;
+  typename B::tensor classifier_;
+  lens_run<B> run_;
+  segmenter<B> segmenter_;
+  scratch<B> maps_;
+};
+
+report_json in_json(const stats::segmentation_scores& s) {
+  return {{"maps", s.n()},
+          {"pixel_accuracy", static_cast<float>(s.pixel_accuracy())},
+          {"mean_iou", static_cast<float>(s.mean_iou())},
+          {"background_iou", static_cast<float>(s.background_iou())},
+          {"object_iou", static_cast<float>(s.object_iou())},
+          {"mean_average_precision", static_cast<float>(s.mean_average_precision())}};
+}
+
+/// The classes that were drawn, with the neurons that stand for them.
+template <class Run>
+report_json classes_in_json(const segmentation_task& task, const report_json& lines,
+                            const Run& run) {
+  std::set<std::string> drawn;
+  for (const auto& line : lines) drawn.insert(line.at("class").get<std::string>());
+  report_json classes = report_json::array();
+  for (std::size_t c = 0; c < task.classes.size(); ++c) {
+    if (!drawn.contains(task.classes[c])) continue;
+    report_json of{{"class", task.classes[c]}, {"neurons", report_json::array()}};
+    for (const chosen_writer& w : run.neurons(static_cast<index_t>(c))) {
+      of["neurons"].push_back(
+          {{"layer", w.layer}, {"neuron", w.writer}, {"product", static_cast<float>(w.product)}});
+    }
+    classes.push_back(std::move(of));
+  }
+  return classes;
+}
+
+report_json options_in_json(const segmentation_task& task) {
+  const segment_call& call = task.call;
+  report_json options{{"method", call.method}, {"threshold", call.threshold}};
+  if (needs_directions(task.source)) {
+    options["layers"] = task.layers;
+    options["neurons"] = call.neurons;
+    options["signed"] = !call.by_magnitude;
+    options["weighted"] = call.weighted;
+  }
+  if (task.source == map_source::random) options["seed"] = call.seed;
+  return options;
+}
+
+/// Images in a batch such that the activations that are kept stay below 256 MB.
+index_t batch_of(const segmentation_task& task) {
+  const vision_config& c = vision_of(task.model);
+  index_t numbers = 0;
+  for (const site& s : segmentation_sites(c, task.source, task.layers)) {
+    numbers += shape_of(s, site_extents_of(c, task.model.config.d_joint, 1)).size();
+  }
+  return bounded_batch(task.call.common.batch, numbers);
+}
+
+}  // namespace
+
+void run_segment(const segment_call& call) {
+  const stopwatch whole;
+  const run_folder folder = run_folder::open(call.run);
+  const report_json record = folder.record();
+  const clip_source model = open_model_of_run(call.run, record, call.model);
+  vision_of(model);
+  text_of(model);
+  const bpe_tokenizer tokenizer = open_tokenizer(call.classes.vocab, model);
+  segmentation_task task{call,
+                         model,
+                         preprocess_of(model),
+                         parse_map_source(call.method),
+                         classes_of(call, tokenizer),
+                         layers_of_call(call, record),
+                         {},
+                         {}};
+  const index_t at_once = batch_of(task);
+  const auto input = open_images(call.input, task.preprocess, at_once, threads_of(call.common));
+  task.names = names_of_images(*input, !call.input.images.empty());
+  task.masks = masks_of(task, *input);
+
+  picture_writer pictures(task);
+  report_json classes;
+  with_backend(call.common, [&]<tensor_backend B>(const B& be) {
+    segmentation_run<B> run(be, task, folder, tokenizer, std::min(at_once, input->size()));
+    for_each_batch(*input, "segment", call.common.quiet, [&](const image_input::batch& batch) {
+      run(batch.pixels, [&](index_t i, index_t c, host_view<const float> map) {
+        const index_t position = batch.positions[static_cast<std::size_t>(i)];
+        pictures.add(input->name(position), position, c, map, batch.pixels[i]);
+      });
+    });
+    classes = classes_in_json(task, pictures.lines(), run);
+  });
+
+  report_json report{{"format", 1},
+                     {"solens", SOLENS_VERSION},
+                     {"run", call.run},
+                     {"model", record.at("model")},
+                     {"images",
+                      {{"source", call.input.place()},
+                       {"count", input->size() - std::ssize(input->skipped())},
+                       {"skipped", std::ssize(input->skipped())}}},
+                     {"options", options_in_json(task)},
+                     {"classes", std::move(classes)},
+                     {"maps", std::move(pictures.lines())}};
+  if (!task.masks.empty()) report["scores"] = in_json(pictures.scores());
+  report["seconds"] = static_cast<float>(whole.seconds());
+  write_file_atomically(fs::path(call.out) / "segmentation.json",
+                        report.dump(2, ' ', false, report_json::error_handler_t::replace) + "\n");
+  if (call.common.quiet || task.masks.empty()) return;
+  const auto& s = pictures.scores();
+  char line[160];
+  std::snprintf(line, sizeof line, "%lld maps: pixel accuracy %.2f %%, mIoU %.2f %%, mAP %.2f %%\n",
+                static_cast<long long>(s.n()), 100 * s.pixel_accuracy(), 100 * s.mean_iou(),
+                100 * s.mean_average_precision());
+  std::cerr << line;
+}
+
+}  // namespace solens::program
