@@ -87,9 +87,7 @@ namespace {
 /// What stands for each kind: the mean over templates, [kinds, E].
 host_tensor<float> kind_classifier(const clip& model) {
   std::vector<solens::prompt_template> templates;
-  for (const char* text :
-       {"a photo of {}", "a picture of {}", "a drawing of {}", "a painting of {}"})
-    templates.emplace_back(text);
+  for (const char* text : kind_sentences) templates.emplace_back(text);
   std::vector<std::string> things;
   for (int k = 0; k < n_kinds; ++k) {
     things.push_back(with_article(std::string(name_of(static_cast<kind>(k)))));

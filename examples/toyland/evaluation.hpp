@@ -48,13 +48,17 @@ class clip {
   solens::text_tower<backend> text_;
 };
 
+/// What a kind is called before the text tower: "a photo of a boat", and so on.
+inline constexpr const char* kind_sentences[] = {"a photo of {}", "a picture of {}",
+                                                 "a drawing of {}", "a painting of {}"};
+
 struct zero_shot_score {
   double best;  ///< share of scenes in which the kind that scores highest is there
   double all;   ///< share of things whose kind is among the n highest, where n things are there
 };
 
-/// How well a CLIP tells which kinds of things are in scenes that are painted for it, by the words
-/// "a photo of a boat" and the like, in four templates.
+/// How well a CLIP tells which kinds of things are in scenes that are painted for it, by
+/// `kind_sentences`.
 zero_shot_score zero_shot(const clip&, const data_set_options&);
 
 }  // namespace toyland

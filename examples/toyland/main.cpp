@@ -20,6 +20,7 @@
 #include "grammar.hpp"
 #include "painter.hpp"
 #include "truth.hpp"
+#include "segmentation.hpp"
 
 namespace {
 
@@ -216,6 +217,33 @@ void declare_truth(CLI::App& app, truth_call& call) {
   sub->callback([&call] { print_truth(hold_against_truth(clip(call.model), call.how)); });
 }
 
+void segment(const segmentation_call& call) {
+  const auto rows = compare_segmentations(call);
+  std::printf("%lld things in %d scenes\n", static_cast<long long>(rows.front().scores.n()), call.n);
+  std::printf("%-28s %14s %7s %7s\n", "", "pixel accuracy", "mIoU", "mAP");
+  for (const segmentation_row& row : rows) {
+    std::printf("%-28s %12.2f %% %5.2f %% %5.2f %%\n", row.name.c_str(),
+                100 * row.scores.pixel_accuracy(), 100 * row.scores.mean_iou(),
+                100 * row.scores.mean_average_precision());
+  }
+}
+
+void declare_segment(CLI::App& app, segmentation_call& call) {
+  CLI::App* sub = app.add_subcommand("segment", "How well things are found in cluttered scenes");
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--run", call.run, "Run folder of solens analyze on it")->required();
+  sub->add_option("--layers", call.layers, "Layers whose neurons are read, as in 3,4")
+      ->delimiter(',')
+      ->required();
+  sub->add_option("--neurons", call.neurons, "Neurons for a kind [200]")
+      ->check(CLI::Range(1, 100'000));
+  sub->add_option("--n", call.n, "Scenes, of two and three things in turn [500]")
+      ->check(CLI::Range(1, 100'000));
+  sub->add_option("--seed", call.seed, "Of the scenes [2025]");
+  sub->add_flag("--evenly", call.evenly, "Colours, textures and settings without correlations");
+  sub->callback([&call] { segment(call); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -226,11 +254,13 @@ int main(int argc, char** argv) {
   prompt_call prompt_options;
   evaluate_call evaluate_options;
   truth_call truth_words;
+  segmentation_call segment_options;
   declare_paint(app, paint_options);
   declare_sheet(app, sheet_options);
   declare_prompt(app, prompt_options);
   declare_evaluate(app, evaluate_options);
   declare_truth(app, truth_words);
+  declare_segment(app, segment_options);
   declare_words(app);
   try {
     app.parse(argc, argv);
