@@ -219,7 +219,8 @@ void declare_truth(CLI::App& app, truth_call& call) {
 
 void segment(const segmentation_call& call) {
   const auto rows = compare_segmentations(call);
-  std::printf("%lld things in %d scenes\n", static_cast<long long>(rows.front().scores.n()), call.n);
+  std::printf("%lld things in %d scenes\n", static_cast<long long>(rows.front().scores.n()),
+              call.n);
   std::printf("%-28s %14s %7s %7s\n", "", "pixel accuracy", "mIoU", "mAP");
   for (const segmentation_row& row : rows) {
     std::printf("%-28s %12.2f %% %5.2f %% %5.2f %%\n", row.name.c_str(),

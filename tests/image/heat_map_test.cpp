@@ -11,11 +11,10 @@ using namespace solens::test;
 namespace {
 
 /// Every pixel as a sum over all of the map, by tents around the positions; scaled at the end.
-host_tensor<double> plain_heat(host_view<const double> map, index_t height, index_t width) {
+host_tensor<double> plain_heat(host_view<const float> map, index_t height, index_t width) {
   const auto tent = [](index_t i, index_t to, index_t j, index_t from) {
-    const double at = (static_cast<double>(i) + 0.5) / static_cast<double>(to) *
-                          static_cast<double>(from) -
-                      0.5;
+    const double at =
+        (static_cast<double>(i) + 0.5) / static_cast<double>(to) * static_cast<double>(from) - 0.5;
     const double held = std::min(std::max(at, 0.0), static_cast<double>(from) - 1);
     return std::max(0.0, 1 - std::abs(held - static_cast<double>(j)));
   };
@@ -25,8 +24,8 @@ host_tensor<double> plain_heat(host_view<const double> map, index_t height, inde
     for (index_t x = 0; x < width; ++x) {
       for (index_t r = 0; r < map.extent(0); ++r) {
         for (index_t c = 0; c < map.extent(1); ++c) {
-          heat(y, x) += map(r, c) * tent(y, height, r, map.extent(0)) *
-                        tent(x, width, c, map.extent(1));
+          heat(y, x) +=
+              map(r, c) * tent(y, height, r, map.extent(0)) * tent(x, width, c, map.extent(1));
         }
       }
       low = std::min(low, heat(y, x));
@@ -42,10 +41,10 @@ host_tensor<double> plain_heat(host_view<const double> map, index_t height, inde
 TEST_CASE("a heat map is the map up-sampled and scaled from 0 to 1") {
   const auto extents = GENERATE(shape{7, 7}, shape{3, 5}, shape{1, 4}, shape{2, 2});
   const index_t height = GENERATE(index_t{1}, index_t{16}, index_t{57});
-  auto map = random_tensor<double>(extents, 1);
-  for (double& value : map) value += 1000;  // the scale is the range's, not the offset's
+  auto map = random_tensor<float>(extents, 1);
+  for (float& value : map) value += 1000;  // the scale is the range's, not the offset's
   CAPTURE(to_string(extents), height);
-  const auto heat = heat_map<double>(map, height, 40);
+  const auto heat = heat_map(map, height, 40);
   CHECK(relative_difference<float, double>(heat, plain_heat(map, height, 40)) < 1e-6);
   CHECK(*std::min_element(heat.begin(), heat.end()) == 0);
   CHECK(*std::max_element(heat.begin(), heat.end()) == 1);
@@ -59,11 +58,11 @@ TEST_CASE("a heat map of 2 by 1 has the quarters of an up-sampling by two") {
 
 TEST_CASE("a map that says nothing has no heat") {
   host_tensor<float> map({2, 3}, 5);
-  for (const float h : heat_map<float>(map, 6, 6)) CHECK(h == 0);
+  for (const float h : heat_map(map, 6, 6)) CHECK(h == 0);
   map(0, 1) = std::numeric_limits<float>::quiet_NaN();
-  for (const float h : heat_map<float>(map, 6, 6)) CHECK((h >= 0 && h <= 1));
-  CHECK_THROWS_AS(heat_map<float>(host_view<const float>(), 6, 6), shape_error);
-  CHECK_THROWS_AS(heat_map<float>(map.view().slice(0, 0, 0), 6, 6), shape_error);
+  for (const float h : heat_map(map, 6, 6)) CHECK((h >= 0 && h <= 1));
+  CHECK_THROWS_AS(heat_map(host_view<const float>(), 6, 6), shape_error);
+  CHECK_THROWS_AS(heat_map(map.view().slice(0, 0, 0), 6, 6), shape_error);
 }
 
 TEST_CASE("a mask is what is above the threshold, not at it") {

@@ -91,6 +91,20 @@ TEST_CASE("pixels are normalised with torchvision's rounding") {
         0x88a84fb3);
 }
 
+TEST_CASE("a picture comes back to the bit from the pixels that were made of it") {
+  const rgb_image image = noise(32, 40);
+  const preprocess_options other{.white = 200, .mean = {0, 0.5, 1}, .std = {1, 0.01, -2}};
+  for (const auto& options : {preprocess_options{}, other}) {
+    host_tensor<float> pixels({3, 32, 40});
+    normalize(image, options, pixels);
+    const rgb_image back = denormalize(pixels, options);
+    CHECK(std::equal(back.row(0), back.row(0) + back.view().size(), image.row(0)));
+  }
+  host_tensor<float> bright({3, 1, 1}, 1e9F);
+  CHECK(denormalize(bright, {}).row(0)[2] == 255);
+  CHECK_THROWS_AS(denormalize(bright.view().slice(0, 0, 2), {}), shape_error);
+}
+
 TEST_CASE("preprocess fills strided outputs and refuses wrong ones") {
   const rgb_image image = noise(40, 30);
   const preprocess_options options{.size = {8, 8}, .crop = {8, 8}};
