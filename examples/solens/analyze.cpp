@@ -1,7 +1,10 @@
+#include <algorithm>  // std::binary_search, std::find, std::sort, std::unique
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>  // std::accumulate
 #include <optional>
+#include <system_error>
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/findings/analysis.hpp>
@@ -46,6 +49,13 @@ Json architecture_of(const clip_config& model) {
           {"patch_size", c.patch_size}, {"activation", name_of(c.act)}};
 }
 
+/// Gives a file a second place; as a copy where the file system has no links.
+void link_or_copy(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code no_links;
+  std::filesystem::create_hard_link(from, to, no_links);
+  if (no_links) std::filesystem::copy_file(from, to);
+}
+
 /// Everything that the findings depend on, under the names that a message would use.
 /// @param model_hash  `sha256_of` the model
 json identity_of(const analyze_call& call, const clip_source& model, const std::string& model_hash,
@@ -69,6 +79,12 @@ struct progress_state {
   index_t done = 0;              ///< images of the input that are done with
   std::vector<index_t> batches;  ///< images analysed, by batch
   std::vector<index_t> skipped;  ///< positions of those that could not be read
+  std::vector<index_t> found;    ///< layers whose findings are among what is unfinished, for good
+
+  index_t n_images() const { return std::accumulate(batches.begin(), batches.end(), index_t{0}); }
+  bool has(index_t layer) const {
+    return std::find(found.begin(), found.end(), layer) != found.end();
+  }
 
   static std::filesystem::path file(const run_folder& folder) {
     return folder.unfinished() / "state.json";
@@ -79,7 +95,8 @@ struct progress_state {
                     {"identity", identity},
                     {"done", done},
                     {"batches", batches},
-                    {"skipped", skipped}};
+                    {"skipped", skipped},
+                    {"found", found}};
     write_file_atomically(file(folder), text.dump() + "\n");
   }
 
@@ -103,6 +120,7 @@ struct progress_state {
         state.done = found.at("done");
         state.batches = found.at("batches").get<std::vector<index_t>>();
         state.skipped = found.at("skipped").get<std::vector<index_t>>();
+        state.found = found.at("found").get<std::vector<index_t>>();
       } catch (const json::exception& e) {
         throw format_error("resume", "the state of an analysis", e.what(), name);
       }
@@ -149,6 +167,28 @@ void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B
   }
   note();  // images skipped after the last batch
   save();
+}
+
+/// The findings of the layers that are left. Those of a layer are kept before its coefficients go,
+/// which a disk does while the next layer is looked at.
+template <tensor_backend B>
+void find(const B& be, const analyze_call& call, analysis<B>& findings, index_t n_neurons,
+          const run_folder& folder, progress_state& state) {
+  const std::vector<index_t> layers = findings.options().layers;
+  progress bar("findings", "neurons", n_neurons * std::ssize(layers),
+               {.style = progress_style_of_stderr(call.common.quiet)});
+  for (index_t layer : layers) {
+    const index_t before = bar.done();
+    const auto found = findings.finish(be, layer, [&](index_t neurons) {
+      bar.add(before + neurons - bar.done());
+      throw_if_stopped();
+    });
+    write_layer(folder.unfinished() / run_folder::layer_file(layer), found);
+    state.found.push_back(layer);
+    state.save(folder);
+    findings.clear(layer);
+  }
+  bar.finish();
 }
 
 /// What is left of the memory budget beside the model and its workspace.
@@ -205,15 +245,20 @@ void run_analyze(const analyze_call& call) {
                     {"sha256", model_hash},
                     {"architecture", architecture_of<report_json>(model.config)}}}};
   report_json seconds;
-  index_t analysed = 0, analysed_now = 0;
+  const index_t analysed_before = state.n_images();
+  std::vector<index_t> left;
+  for (index_t layer : layers) {
+    if (!state.has(layer)) left.push_back(layer);
+  }
   with_backend(call.common, [&]<tensor_backend B>(const B& be) {
+    if (left.empty()) return;
     const stopwatch loading;
-    const auto sites = second_order_sites(c, layers);
+    const auto sites = second_order_sites(c, left);
     lens_run<B> forward(be, load_vision_tower(be, model),
                         std::min(call.common.batch, input->size()), sites);
     const auto weights = lens_weights_of(forward.tower());
     analysis<B> findings(be, weights,
-                         {.layers = layers,
+                         {.layers = left,
                           .top = call.top,
                           .how = call.how,
                           .coefficient = call.coefficient,
@@ -222,26 +267,16 @@ void run_analyze(const analyze_call& call) {
                          state.batches);
     seconds["load"] = static_cast<float>(loading.seconds());
     const stopwatch reading;
-    const index_t before = findings.n_images();
     if (state.done < input->size()) take_in(be, call, forward, findings, *input, folder, state);
-    analysed = findings.n_images();
-    analysed_now = analysed - before;
     seconds["images"] = static_cast<float>(reading.seconds());
     const stopwatch finding;
-    progress bar("findings", "neurons", c.d_mlp * std::ssize(layers),
-                 {.style = progress_style_of_stderr(call.common.quiet)});
-    index_t finished = 0;
-    for (index_t layer : layers) {
-      const auto found = findings.finish(be, layer, [&](index_t neurons) {
-        bar.add(finished + neurons - bar.done());
-        throw_if_stopped();
-      });
-      finished += c.d_mlp;
-      write_layer(next.path() / run_folder::layer_file(layer), found);
-    }
-    bar.finish();
+    find(be, call, findings, c.d_mlp, folder, state);
     seconds["findings"] = static_cast<float>(finding.seconds());
   });
+  for (index_t layer : layers) {
+    const std::string file = run_folder::layer_file(layer);
+    link_or_copy(folder.unfinished() / file, next.path() / file);
+  }
 
   std::vector<std::string> names;
   for (index_t i = 0; i < input->size(); ++i) {
@@ -259,7 +294,7 @@ void run_analyze(const analyze_call& call) {
   }
   seconds["total"] = static_cast<float>(whole.seconds());
   run["images"] = {{"source", call.input.place()},
-                   {"count", analysed},
+                   {"count", state.n_images()},
                    {"skipped", std::ssize(state.skipped)},
                    {"sha256", sha256(list)}};
   run["options"] = {{"layers", layers},
@@ -273,8 +308,9 @@ void run_analyze(const analyze_call& call) {
                     {"labels", call.input.labels},
                     {"strict", call.input.strict}};
   run["seconds"] = seconds;
-  const float spent = seconds.at("images").get<float>();
-  run["images_per_second"] = spent > 0 ? static_cast<float>(analysed_now) / spent : 0.0F;
+  const float spent = seconds.value("images", 0.0F);
+  const auto analysed_now = static_cast<float>(state.n_images() - analysed_before);
+  run["images_per_second"] = spent > 0 ? analysed_now / spent : 0.0F;
   folder.finish_replacing(run);
   std::filesystem::remove_all(folder.unfinished());
 }

@@ -35,7 +35,6 @@
 #include <solens/findings/omp.hpp>
 #include <solens/findings/segmentation.hpp>
 #include <solens/findings/segmenter.hpp>
-#include <solens/findings/selectivity.hpp>
 #include <solens/findings/text_dictionary.hpp>
 #include <solens/findings/text_span.hpp>
 #include <solens/findings/token_maps.hpp>

@@ -54,7 +54,7 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   // a budget of a few writers, so that blocks are seen, beside what does not go by writers
   constexpr index_t images = made_up<B>::images;
   const auto n_batches = static_cast<std::size_t>((images + batch - 1) / batch);
-  const std::size_t memory = 30000 + (4 << 20) + 4 * page_size * n_batches;
+  const std::size_t memory = 30000 + (2 << 20) + 4 * page_size * n_batches;
   analysis<B> a(
       be, model.weights,
       {.layers = {0, 2}, .top = top, .how = how, .scratch = folder.path(), .memory = memory});
@@ -120,6 +120,35 @@ TEST_CASE("an interrupted analysis goes on and ends with the same bits") {
   }
   second.clear();
   CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a layer can be done with before the others") {
+  using B = eigen_backend<float>;
+  const B be{};
+  const made_up<B> model;
+  const auto how = GENERATE(convention::centered, convention::reference);
+  test::temporary_folder whole_folder, folder;
+  const auto options = [&](const test::temporary_folder& f, std::vector<index_t> layers) {
+    return analysis_options{.layers = std::move(layers), .top = 5, .how = how, .scratch = f.path()};
+  };
+  analysis<B> whole(be, model.weights, options(whole_folder, {0, 1, 2}));
+  model.add(be, whole, 0, 31, 4);
+  std::vector<index_t> batches;
+  {
+    analysis<B> first(be, model.weights, options(folder, {0, 1, 2}));
+    model.add(be, first, 0, 31, 4);
+    batches = first.batches();
+    CHECK(same(whole.finish(be, 0), first.finish(be, 0)));
+    first.sync();
+    first.clear(0);
+    CHECK(same(whole.finish(be, 1), first.finish(be, 1)));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "layer-0.coefficients"));
+  CHECK_FALSE(std::filesystem::exists(folder / "layer-0.rest"));
+  analysis<B> second(be, model.weights, options(folder, {1, 2}), batches);
+  for (index_t layer : {index_t{1}, index_t{2}}) {
+    CHECK(same(whole.finish(be, layer), second.finish(be, layer)));
+  }
 }
 
 TEST_CASE("NaN and infinity are named by image and layer, and what was added stays") {

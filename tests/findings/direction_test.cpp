@@ -79,17 +79,19 @@ struct example {
 
   void check(const B& be) const {
     const index_t k = coefficients.extent(2), e = directions.extent(2);
-    // about their means, in parts of the images, and then the chosen ones
+    // about their means, in parts of writers and images, and then the chosen ones
     auto centered = coefficients.clone();
     auto rest = shared.clone();
     subtract_mean(centered.view());
     if (!rest.empty()) subtract_mean(rest.view().split(0, m));
     centered_effects<B> effects;
     effects.begin(be, directions.view(), m, !rest.empty());
-    for (index_t i = 0; i < m; i += 13) {
-      const index_t end = std::min(m, i + 13);
-      effects.add(be, centered.view().slice(1, i, end),
-                  rest.empty() ? const_view_of<B>{} : rest.view().slice(0, i, end));
+    for (const auto& [writer, end_writer] : {std::pair{0, 2}, {2, 5}}) {
+      for (index_t i = 0; i < m; i += 13) {
+        const index_t end = std::min(m, i + 13);
+        effects.add(be, writer, i, centered.view().slice(0, writer, end_writer).slice(1, i, end),
+                    rest.empty() ? const_view_of<B>{} : rest.view().slice(0, i, end));
+      }
     }
     const auto selective = selectivity(be, effects.norms(), top);
     host_tensor<scalar> chosen({n, top, k}), chosen_rest(rest.empty() ? shape{} : shape{n, top, e});

@@ -23,7 +23,7 @@ BEGIN {
   component["xtensor"] = "^(xtensor|xtl|xtensor-blas|xsimd)/"
   component["cuda"] = "^(cuda|cublas|cusolver|curand|cub/|thrust/)"
   posix = "^(sys/[a-z]+|fcntl|unistd|sched|pthread)\\.h$"
-  compiler = "^(immintrin|cpuid)\\.h$"
+  compiler = "^(emmintrin|immintrin|cpuid)\\.h$"
 }
 
 function folder_of(path) { return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "" }

@@ -186,20 +186,23 @@ moments<T> layer_norm(const T* x, const T* weight, const T* bias, T eps, T* y, i
   return {mean, scale};
 }
 
-template <class T>
-T dot(const T* x, const T* y, index_t n) {
-  T sum = 0;
-  SOLENS_SIMD(reduction(+ : sum))
-  for (index_t i = 0; i < n; ++i) sum += x[i] * y[i];
-  return sum;
-}
-
 /// The Euclidean norm, accumulated in double.
 template <class T>
 T norm(const T* x, index_t n) {
+  constexpr index_t lanes = 16;  // sums that do not wait on each other
+  const auto square = [x](index_t i) {
+    return static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  };
+  std::array<double, lanes> sums{};
+  index_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    SOLENS_SIMD()
+    for (index_t j = 0; j < lanes; ++j) sums[static_cast<std::size_t>(j)] += square(i + j);
+  }
   double sum = 0;
   SOLENS_SIMD(reduction(+ : sum))
-  for (index_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  for (index_t j = 0; j < lanes; ++j) sum += sums[static_cast<std::size_t>(j)];
+  for (; i < n; ++i) sum += square(i);
   return static_cast<T>(std::sqrt(sum));
 }
 

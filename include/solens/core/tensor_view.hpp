@@ -212,10 +212,11 @@ template <class T>
 row_span<T> row_of(const host_view<T>& x, index_t row) {
   if (x.rank() == 0) return {x.data(), x.size(), 1};
   index_t offset = 0;
-  for (std::size_t i = x.rank() - 1; i-- > 0;) {
+  for (std::size_t i = x.rank() - 1; i-- > 1;) {
     offset += row % x.extents()[i] * x.strides()[i];
     row /= x.extents()[i];
   }
+  if (x.rank() > 1) offset += row * x.strides()[0];  // what is left, without a division
   return {x.data() + offset, x.extents()[x.rank() - 1], x.strides()[x.rank() - 1]};
 }
 
@@ -223,10 +224,11 @@ row_span<T> row_of(const host_view<T>& x, index_t row) {
 template <class T>
 T& element_of(const host_view<T>& x, index_t position) {
   index_t offset = 0;
-  for (std::size_t axis = x.rank(); axis-- > 0;) {
+  for (std::size_t axis = x.rank(); axis-- > 1;) {
     offset += position % x.extents()[axis] * x.strides()[axis];
     position /= x.extents()[axis];
   }
+  if (x.rank() > 0) offset += position * x.strides()[0];
   return x.data()[offset];
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>  // std::clamp, std::copy, std::max, std::min
 #include <array>
+#include <atomic>
 #include <cmath>    // std::isfinite
 #include <cstddef>  // std::size_t
 #include <filesystem>
@@ -14,12 +15,14 @@
 #include <vector>
 
 #include <solens/backend/concept.hpp>
+#include <solens/backend/parallel.hpp>
 #include <solens/core/background.hpp>
 #include <solens/findings/centered_effects.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/direction.hpp>
 #include <solens/findings/images_of_writers.hpp>
 #include <solens/findings/selectivity.hpp>
+#include <solens/findings/stream_rows.hpp>
 #include <solens/lens/attention_routes.hpp>
 #include <solens/lens/head_map.hpp>
 #include <solens/lens/second_order.hpp>
@@ -52,7 +55,8 @@ struct layer_findings {
 /// n_images * n_writers * (later heads) numbers, where the effects would be n_images * n_writers
 /// * d_joint. `finish` then reads them block of writers by block of writers, so that all results
 /// are exact, as with every effect in memory, while memory stays within a budget. The disk is
-/// written while the next batch is computed, and read while the block before is.
+/// written while the next batch is computed, and read while the block before is. Coefficients of
+/// layers that are done with can be removed meanwhile.
 ///
 /// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
 /// coefficients in the scratch folder.
@@ -110,14 +114,20 @@ class analysis {
       const auto layer = static_cast<std::size_t>(of.map.layer());
       const auto writers = activation_views<B>(activations.blocks[layer]).writers;
       of.coefficients->cut(before);
-      keep(be, *of.coefficients, n, [&](view_of<B> s) {
-        of.map.coefficients(be, routes_, writers, s.permuted({1, 2, 0}));
-        refuse_not_finite(be, s, of.map.layer(), before, names);
-      });
+      const host_view<scalar> record = of.coefficients->next(n);
+      of.map.for_coefficients(
+          be, routes_, writers, [&](index_t image, index_t writer, const_view_of<B> s) {
+            const auto to =
+                record.slice(0, writer, writer + s.extent(0)).slice(1, image, image + s.extent(1));
+            if (!keep(be, s, to)) refuse_not_finite(to, of.map.layer(), before, image, names);
+          });
+      of.coefficients->append();
       if (of.rest) {
         of.rest->cut(before);
-        keep(be, *of.rest, n,
-             [&](view_of<B> rest) { of.map.rest(be, routes_, activations, rest[0]); });
+        const view_of<B> rest = buffer_.get(be, {n, of.map.d_joint()});
+        of.map.rest(be, routes_, activations, rest);
+        be.download(const_view_of<B>(rest), of.rest->next(n)[0]);
+        of.rest->append();
       }
     }
   }
@@ -170,17 +180,26 @@ class analysis {
     return result;
   }
 
-  /// Removes the coefficients from the scratch folder; the analysis is of no more use.
-  void clear() {
-    for (auto& of : layers_) {
+  /// Removes the coefficients of a layer from the scratch folder, in the background, where that
+  /// takes a disk as long as reading them. Nothing can be added any more, nor found of the layer.
+  void clear(index_t layer) {
+    auto& of = state_of(layer);
+    remover_.post([&of] {
       of.coefficients->remove();
       if (of.rest) of.rest->remove();
-    }
+    });
+  }
+
+  /// Removes the coefficients of all layers, and waits until that is done.
+  void clear() {
+    for (auto& of : layers_) clear(of.map.layer());
+    remover_.wait();
   }
 
  private:
-  /// Coefficients that a processor's cache holds while they are worked on.
-  static constexpr std::size_t cached_bytes = std::size_t{2} << 20;
+  /// Coefficients that the processors' caches hold while they are worked on, and as much again for
+  /// what is made of them.
+  static constexpr std::size_t cached_bytes = std::size_t{1} << 20;
 
   struct layer_state {
     second_order_map<B> map;
@@ -200,35 +219,50 @@ class analysis {
     throw argument_error("analysis", "one of the layers analysed", std::to_string(layer), "layer");
   }
 
-  void refuse_not_finite(const B& be, const_view_of<B> s, index_t layer, index_t before,
-                         std::span<const std::string> names) {
-    const index_t n = s.extent(0), batch = s.extent(1);
-    auto norms = norms_.get(be, {n, batch});
-    be.row_norms(s, norms);
-    host_tensor<scalar> host({n, batch});
-    be.download(const_view_of<B>(norms), host);
-    for (index_t i = 0; i < host.size(); ++i) {
-      if (std::isfinite(host.data()[i])) continue;
-      const index_t image = i % batch;
-      std::string name = "image " + std::to_string(before + image);
-      if (!names.empty()) name += ", " + names[static_cast<std::size_t>(image)];
-      throw format_error("analysis", "finite activations", "NaN or infinity",
-                         name + ", layer " + std::to_string(layer));
+  /// Writes coefficients [n, m, n_sources] to their part of a record; whether all are finite.
+  bool keep(const B& be, const_view_of<B> s, host_view<scalar> to) {
+    host_tensor<scalar> here;
+    host_view<const scalar> from;
+    if constexpr (std::is_same_v<typename B::space, host_space>) {
+      from = s;
+    } else {
+      here = host_tensor<scalar>(s.extents());
+      be.download(s, here);
+      from = std::as_const(here).view();
     }
+    std::atomic<bool> finite = true;
+    // Each thread takes those images whose coefficients it has made, which its cache still holds.
+    thread_team().split(s.extent(1), 1, [&](index_t first, index_t last) {
+      const auto rows = [&](auto x) {
+        const auto part = x.slice(1, first, last);
+        return decltype(x)(part.data(), {x.extent(0), (last - first) * x.extent(2)},
+                           {x.stride(0), 1});
+      };
+      if (!stream_rows<scalar>(rows(from), rows(to))) finite = false;
+    });
+    return finite;
   }
 
-  /// Appends what `fill` puts into a record of `n` images.
-  template <class F>
-  void keep(const B& be, coefficient_store<scalar>& store, index_t n, F&& fill) {
-    const host_view<scalar> record = store.next(n);
-    if constexpr (std::is_same_v<typename B::space, host_space>) {
-      fill(record);
-    } else {
-      const auto here = buffer_.get(be, record.extents());
-      fill(here);
-      be.download(const_view_of<B>(here), record);
-    }
-    store.append();
+  /// @param s       coefficients [n_writers, n, n_sources], not all of them finite
+  /// @param before  images before the batch
+  /// @param image   the first of the n images in the batch
+  [[noreturn]] static void refuse_not_finite(host_view<const scalar> s, index_t layer,
+                                             index_t before, index_t image,
+                                             std::span<const std::string> names) {
+    const auto finite = [&](index_t i) {
+      for (index_t w = 0; w < s.extent(0); ++w) {
+        for (index_t k = 0; k < s.extent(2); ++k) {
+          if (!std::isfinite(s(w, i, k))) return false;
+        }
+      }
+      return true;
+    };
+    index_t i = 0;
+    while (i + 1 < s.extent(1) && finite(i)) ++i;
+    std::string name = "image " + std::to_string(before + image + i);
+    if (!names.empty()) name += ", " + names[static_cast<std::size_t>(image + i)];
+    throw format_error("analysis", "finite activations", "NaN or infinity",
+                       name + ", layer " + std::to_string(layer));
   }
 
   /// The findings of a block of writers, from `begin` on.
@@ -239,19 +273,23 @@ class analysis {
     const index_t n = directions.extent(0), k = directions.extent(1), e = directions.extent(2);
     const index_t m = n_images(), end = begin + n;
     effects_.begin(be, directions, m, !shared.empty());
-    // A part of the images: few enough for the processors' caches.
+    // Many images of few writers, since products of tall matrices with small ones are the fastest.
     constexpr auto cached = static_cast<index_t>(cached_bytes / sizeof(scalar));
-    const index_t most = std::min(m, std::max<index_t>(16, cached / (n * k)));
-    for (index_t first = 0; first < m; first += most) {
-      const index_t last = std::min(m, first + most), count = last - first;
-      const auto s = on_backend(be, coefficients_, {n, count, k},
-                                [&](host_view<scalar> out) { images.centered(first, last, out); });
-      const auto rest = shared.empty()
-                            ? const_view_of<B>{}
-                            : on_backend(be, shared_, {1, count, e}, [&](host_view<scalar> out) {
-                                shared.centered(first, last, out);
-                              })[0];
-      effects_.add(be, s, rest);
+    const index_t together = std::min<index_t>(n, 8);
+    const index_t most = std::min(m, std::max<index_t>(16, cached / (together * k)));
+    for (index_t writer = 0; writer < n; writer += together) {
+      for (index_t first = 0; first < m; first += most) {
+        const index_t count = std::min(m - first, most);
+        const auto s =
+            on_backend(be, coefficients_, {std::min(n - writer, together), count, k},
+                       [&](host_view<scalar> out) { images.centered(writer, first, out); });
+        const auto rest = shared.empty()
+                              ? const_view_of<B>{}
+                              : on_backend(be, shared_, {1, count, e}, [&](host_view<scalar> out) {
+                                  shared.centered(0, first, out);
+                                })[0];
+        effects_.add(be, writer, first, s, rest);
+      }
     }
     const auto selective = selectivity(be, effects_.norms(), options_.top);
     const auto chosen = selective.top_images.view();
@@ -308,10 +346,8 @@ class analysis {
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
                            std::to_string(options_.memory), "memory");
     }
-    // 64 MB keep a disk busy, and the cache should hold some 128 images of all writers.
-    const std::size_t enough =
-        std::min((std::size_t{64} << 20) / (sizeof(scalar) * m * k),
-                 cached_bytes / (sizeof(scalar) * std::min<std::size_t>(m, 128) * k));
+    // So many keep a disk busy, and are enough for the products that make their directions.
+    const std::size_t enough = (std::size_t{192} << 20) / (sizeof(scalar) * m * k);
     return static_cast<index_t>(
         std::clamp<std::size_t>(std::min((options_.memory - fixed) / one, enough), 1, 256));
   }
@@ -357,7 +393,8 @@ class analysis {
   std::vector<layer_state> layers_;
   index_t first_block_ = 0;
   centered_effects<B> effects_;
-  scratch<B> buffer_, norms_, directions_, coefficients_, shared_;
+  scratch<B> buffer_, directions_, coefficients_, shared_;
+  background remover_;  // last: what it has under way needs the stores
 };
 
 }  // namespace solens

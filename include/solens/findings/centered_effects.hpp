@@ -45,32 +45,33 @@ class centered_effects {
     const index_t c = factor_.empty() ? e : k;
     norms_ = norms_memory_.get(be, {n, n_images});
     moments_ = moments_memory_.get(be, {n, c, c});
-    done_ = 0;
   }
 
-  /// Takes in the next images.
-  /// @param coefficients  [n_writers, n, n_heads], less their mean over all images
-  /// @param shared        [n, d_joint], less its mean; empty without one
+  /// Takes in images of some writers of the block, from `writer` and `image` on; of each writer the
+  /// first images first.
+  /// @param coefficients  [n, m, n_heads], less their mean over all images
+  /// @param shared        [m, d_joint], less its mean; empty without one
   /// @note costs 2 n_heads^2 flops a writer and image, with the backend's half products
-  void add(const B& be, const_view_of<B> coefficients, const_view_of<B> shared) {
-    const index_t n = coefficients.extent(1);
-    const const_view_of<B> part = rows(be, coefficients, shared);
-    be.row_norms(part, norms_.slice(1, done_, done_ + n));
-    ops::gram<B>(be, part.transposed(), done_ == 0 ? 0 : 1, moments_);
-    done_ += n;
+  void add(const B& be, index_t writer, index_t image, const_view_of<B> coefficients,
+           const_view_of<B> shared) {
+    const index_t end = writer + coefficients.extent(0), last = image + coefficients.extent(1);
+    const const_view_of<B> part = rows(be, writer, coefficients, shared);
+    be.row_norms(part, norms_.slice(0, writer, end).slice(1, image, last));
+    ops::gram<B>(be, part.transposed(), image == 0 ? 0 : 1, moments_.slice(0, writer, end));
   }
 
   /// Centered effects of images in an orthonormal frame, until the next call.
-  /// @param coefficients, shared  as for `add`, but shared [n_writers, n, d_joint] where it is not
-  ///                              the same for all writers
-  /// @returns [n_writers, n, d_frame]
-  const_view_of<B> rows(const B& be, const_view_of<B> coefficients, const_view_of<B> shared) {
+  /// @param coefficients, shared  as for `add`, but shared [n, m, d_joint] where it is not the same
+  ///                              for all writers
+  /// @returns [n, m, d_frame]
+  const_view_of<B> rows(const B& be, index_t writer, const_view_of<B> coefficients,
+                        const_view_of<B> shared) {
     const index_t n = coefficients.extent(0), m = coefficients.extent(1);
     const view_of<B> out = rows_memory_.get(be, {n, m, moments_.extent(1)});
     if (factor_.empty()) {
-      be.batched_gemm(1, coefficients, directions_, 0, out);
+      be.batched_gemm(1, coefficients, directions_.slice(0, writer, writer + n), 0, out);
     } else {
-      ops::multiply_lower<B>(be, coefficients, factor_, out);
+      ops::multiply_lower<B>(be, coefficients, factor_.slice(0, writer, writer + n), out);
     }
     if (!shared.empty()) be.axpby(1, shared.rank() == 2 ? shared.repeated(n) : shared, 1, out);
     return out;
@@ -95,7 +96,6 @@ class centered_effects {
 
   const_view_of<B> directions_, factor_;
   view_of<B> norms_, moments_;
-  index_t done_ = 0;
   scratch<B> gram_memory_, factor_memory_, rows_memory_, norms_memory_, moments_memory_;
 };
 

@@ -113,7 +113,7 @@ direction_of_writers<typename B::scalar> principal_direction(const B& be,
   using scalar = typename B::scalar;
   const index_t n = coefficients.extent(0), top = coefficients.extent(1);
   const index_t k = coefficients.extent(2), e = effects.directions().extent(2);
-  const auto chosen = effects.rows(be, coefficients, shared);
+  const auto chosen = effects.rows(be, 0, coefficients, shared);
   auto left = be.allocate({n, top});
   auto value = detail::leading_pair(be, chosen, left.view());
   auto value_all = be.allocate({n, 1}), unused = be.allocate({n, 1, effects.moments().extent(1)});
@@ -148,7 +148,8 @@ direction_of_writers<typename B::scalar> principal_direction(const B& be,
   be.download(const_view_of<B>(lengths.view()), length);
   for (index_t w = 0; w < n; ++w) {
     const scalar unit = length(w, 0) > 0 ? 1 / length(w, 0) : 0;
-    for (index_t j = 0; j < e; ++j) result.direction(w, j) *= unit;
+    scalar* row = result.direction.data() + w * e;
+    for (index_t j = 0; j < e; ++j) row[j] *= unit;
     for (index_t h = 0; h < k; ++h) result.by_head(w, h) *= unit;
   }
   return result;

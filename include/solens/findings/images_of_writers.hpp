@@ -49,15 +49,16 @@ class images_of_writers {
 
   const host_tensor<T>& mean() const { return mean_; }  ///< [n_writers, width]
 
-  /// Images [begin, end) less the mean.
-  /// @param out  overwritten, [n_writers, end - begin, width], contiguous
-  void centered(index_t begin, index_t end, host_view<T> out) const {
+  /// Images of some writers, from `writer` and `image` on, less the mean.
+  /// @param out  overwritten, [n, m, width], contiguous
+  void centered(index_t writer, index_t image, host_view<T> out) const {
     thread_team().split(out.extent(0), 1, [&](index_t from, index_t to) {
       for (index_t w = from; w < to; ++w) {
-        std::size_t p = piece_of(begin);
-        for (index_t i = begin; i < end; ++i) {
+        std::size_t p = piece_of(image);
+        T* row = out.data() + w * out.extent(1) * out.extent(2);
+        for (index_t i = image; i < image + out.extent(1); ++i, row += out.extent(2)) {
           if (i == first_[p + 1]) ++p;
-          subtract_mean(w, p, i, &out(w, i - begin, 0));
+          subtract_mean(writer + w, p, i, row);
         }
       }
     });

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <solens/backend/concept.hpp>
+#include <solens/backend/parallel.hpp>
 #include <solens/core/host_tensor.hpp>
-#include <solens/core/threads.hpp>
 
 namespace solens {
 
@@ -113,7 +113,7 @@ selectivity_of_writers<typename B::scalar> selectivity(const B& be, const_view_o
   be.download(const_view_of<B>(values.view()), result.top_norms);
   be.download(norms, all);
 
-  parallel_for(n, 8, [&](index_t begin, index_t end) {
+  thread_team().split(n, 8, [&](index_t begin, index_t end) {
     std::vector<scalar> row(static_cast<std::size_t>(m));
     for (index_t w = begin; w < end; ++w) {
       std::copy_n(all.data() + w * m, m, row.begin());

@@ -90,7 +90,8 @@ class attention_routes {
     const index_t tokens = pattern.extent(2), later = n_blocks - first;
     first_ = first;
     n_heads_ = heads;
-    view_ = routes_.get(be, shape{images, later * heads, tokens});
+    // Token by token, as products with what is written there read them fastest.
+    view_ = routes_.get(be, shape{images, tokens, later * heads}).transposed();
     const view_of<B> weight = weight_.get(be, shape{images, tokens});
     for (index_t i = 0; i < later; ++i) {
       const auto a = block(activations, first + i);

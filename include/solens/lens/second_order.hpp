@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
@@ -72,19 +73,38 @@ class second_order_map {
   ///       with selected writers, a copy of their activations kept from call to call
   void coefficients(const B& be, const attention_routes<B>& routes, const_view_of<B> writers,
                     view_of<B> out) {
-    const const_view_of<B> u = routes.after(layer_);
-    checks::same("coefficients", shape{n_sources()}, shape{u.extent(1)}, "routes");
-    checks::same("coefficients", shape{u.extent(0), u.extent(2), selection_.all()},
-                 writers.extents(), "blocks." + std::to_string(layer_) + ".writers");
+    const const_view_of<B> u = routes_from_here(routes, writers);
     checks::same("coefficients", shape{u.extent(0), n_sources(), n_writers()}, out.extents(),
                  "out");
-    if (selection_.is_all()) return be.batched_gemm(1, u, writers, 0, out);
-    const view_of<B> chosen =
-        chosen_.get(be, shape{writers.extent(0), n_writers(), writers.extent(1)});
-    for (index_t image = 0; image < writers.extent(0); ++image) {
-      selection_.pick(be, writers[image], chosen[image].transposed());
+    be.batched_gemm(1, u, selected(be, writers), 0, out);
+  }
+
+  /// Calls f(image, writer, s) for parts of a batch that together are all of it, with s [n, m,
+  /// n_sources] the coefficients of n writers, from `writer` on, for m images, from `image` on,
+  /// until it returns. A processor's caches hold such a part; on other devices it is the whole.
+  ///
+  /// @param routes, writers  as for `coefficients`
+  template <class F>
+  void for_coefficients(const B& be, const attention_routes<B>& routes, const_view_of<B> writers,
+                        F&& f) {
+    const const_view_of<B> u = routes_from_here(routes, writers), p = selected(be, writers);
+    const index_t images = u.extent(0), k = n_sources();
+    index_t m = images, n = n_writers();
+    if constexpr (std::is_same_v<typename B::space, host_space>) {
+      constexpr index_t numbers = index_t{1} << 18;
+      m = std::min<index_t>(m, 16);
+      n = std::clamp(numbers / std::max<index_t>(1, m * k), index_t{1}, std::max<index_t>(1, n));
     }
-    be.batched_gemm(1, u, const_view_of<B>(chosen).transposed(), 0, out);
+    for (index_t writer = 0; writer < n_writers(); writer += n) {
+      const index_t last = std::min(writer + n, n_writers());
+      for (index_t image = 0; image < images; image += m) {
+        const index_t end = std::min(image + m, images);
+        const view_of<B> s = part_.get(be, shape{last - writer, end - image, k});
+        be.batched_gemm(1, u.slice(0, image, end), p.slice(0, image, end).slice(2, writer, last), 0,
+                        s.permuted({1, 2, 0}));
+        f(image, writer, const_view_of<B>(s));
+      }
+    }
   }
 
   /// The directions of the writers begin to end - 1.
@@ -249,11 +269,32 @@ class second_order_map {
   }
 
  private:
+  /// The routes through the later heads [n_images, n_sources, n_tokens], checked.
+  const_view_of<B> routes_from_here(const attention_routes<B>& routes,
+                                    const_view_of<B> writers) const {
+    const const_view_of<B> u = routes.after(layer_);
+    checks::same("coefficients", shape{n_sources()}, shape{u.extent(1)}, "routes");
+    checks::same("coefficients", shape{u.extent(0), u.extent(2), selection_.all()},
+                 writers.extents(), "blocks." + std::to_string(layer_) + ".writers");
+    return u;
+  }
+
+  /// The activations of the selected writers: [n_images, n_tokens, n_writers].
+  const_view_of<B> selected(const B& be, const_view_of<B> writers) {
+    if (selection_.is_all()) return writers;
+    const view_of<B> chosen =
+        chosen_.get(be, shape{writers.extent(0), n_writers(), writers.extent(1)});
+    for (index_t image = 0; image < writers.extent(0); ++image) {
+      selection_.pick(be, writers[image], chosen[image].transposed());
+    }
+    return chosen.transposed();
+  }
+
   const head_maps<B>* heads_;
   index_t layer_;
   writer_selection<B> selection_;
   std::optional<reference_shares<B>> shares_;
-  scratch<B> chosen_, values_, chunk_, inner_, stream_;
+  scratch<B> chosen_, part_, values_, chunk_, inner_, stream_;
 };
 
 }  // namespace solens
