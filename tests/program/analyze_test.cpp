@@ -122,6 +122,31 @@ TEST_CASE("an analysis killed at random moments goes on and ends with the same b
   CHECK(contents(folder / "killed") == contents(folder / "whole"));
 }
 
+TEST_CASE("an analysis killed among its findings goes on with the layers that are left") {
+  temporary_folder folder;
+  const std::string pixels = many_images(folder / "many.safetensors");
+  const std::vector<std::string> rest{"--top", "20", "--save-every", "0", "--batch", "16"};
+  run(analyze(folder / "whole", rest, pixels));
+  const running_program program(analyze(folder / "killed", rest, pixels));
+  const auto unfinished = folder / "killed" / ".unfinished";
+  const auto has_layer_0 = [&] {
+    const auto state = unfinished / "state.json";
+    return std::filesystem::exists(state) &&
+           read_file(state).find("\"found\":[0") != std::string::npos;
+  };
+  for (int i = 0; i < 60000 && !has_layer_0(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  program.send(SIGKILL);
+  if (program.wait().signal != SIGKILL) return;  // it was through already
+  REQUIRE(has_layer_0());
+  CHECK(std::filesystem::exists(unfinished / "layer-0.safetensors"));
+  std::filesystem::remove(unfinished / "layer-0.coefficients");  // needed no more
+  run(analyze(folder / "killed", rest, pixels));
+  CHECK(contents(folder / "killed") == contents(folder / "whole"));
+  CHECK_FALSE(std::filesystem::exists(unfinished));
+}
+
 TEST_CASE("the state of another analysis is refused by name") {
   temporary_folder folder;
   const std::string pixels = many_images(folder / "many.safetensors");

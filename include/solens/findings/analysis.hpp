@@ -134,10 +134,7 @@ class analysis {
 
   /// Waits until everything added is on the disk itself.
   void sync() {
-    for (auto& of : layers_) {
-      of.coefficients->sync();
-      if (of.rest) of.rest->sync();
-    }
+    for (auto& of : layers_) of.sync();
   }
 
   /// The findings of one layer over all images added.
@@ -149,7 +146,7 @@ class analysis {
     auto& of = state_of(layer);
     const index_t n = of.map.n_writers(), k = of.map.n_sources(), e = of.map.d_joint();
     const index_t size = block_size(of);
-    sync();
+    of.sync();
     layer_findings<scalar> result = empty_findings(of.map);
     images_of_writers<scalar> shared;
     if (of.rest) {
@@ -183,11 +180,7 @@ class analysis {
   /// Removes the coefficients of a layer from the scratch folder, in the background, where that
   /// takes a disk as long as reading them. Nothing can be added any more, nor found of the layer.
   void clear(index_t layer) {
-    auto& of = state_of(layer);
-    remover_.post([&of] {
-      of.coefficients->remove();
-      if (of.rest) of.rest->remove();
-    });
+    remover_.post([&of = state_of(layer)] { of.remove(); });
   }
 
   /// Removes the coefficients of all layers, and waits until that is done.
@@ -197,14 +190,27 @@ class analysis {
   }
 
  private:
-  /// Coefficients that the processors' caches hold while they are worked on, and as much again for
-  /// what is made of them.
-  static constexpr std::size_t cached_bytes = std::size_t{1} << 20;
+  static constexpr bool on_host = std::is_same_v<typename B::space, host_space>;
+
+  /// Bytes of coefficients that are worked on at once, and as many of what is made of them: on a
+  /// processor what the cache of each thread's core holds, with the matrices that they meet.
+  static std::size_t part_bytes() {
+    return on_host ? static_cast<std::size_t>(thread_team().size()) << 18 : std::size_t{32} << 20;
+  }
 
   struct layer_state {
     second_order_map<B> map;
     std::unique_ptr<coefficient_store<scalar>> coefficients;
     std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
+
+    void sync() {
+      coefficients->sync();
+      if (rest) rest->sync();
+    }
+    void remove() {
+      coefficients->remove();
+      if (rest) rest->remove();
+    }
   };
 
   /// The store that is written last: a batch is in when it is in this one.
@@ -223,7 +229,7 @@ class analysis {
   bool keep(const B& be, const_view_of<B> s, host_view<scalar> to) {
     host_tensor<scalar> here;
     host_view<const scalar> from;
-    if constexpr (std::is_same_v<typename B::space, host_space>) {
+    if constexpr (on_host) {
       from = s;
     } else {
       here = host_tensor<scalar>(s.extents());
@@ -273,13 +279,15 @@ class analysis {
     const index_t n = directions.extent(0), k = directions.extent(1), e = directions.extent(2);
     const index_t m = n_images(), end = begin + n;
     effects_.begin(be, directions, m, !shared.empty());
-    // Many images of few writers, since products of tall matrices with small ones are the fastest.
-    constexpr auto cached = static_cast<index_t>(cached_bytes / sizeof(scalar));
-    const index_t together = std::min<index_t>(n, 8);
-    const index_t most = std::min(m, std::max<index_t>(16, cached / (together * k)));
+    // Of few writers many images, as tall products are the fastest, in parts of the same size.
+    const index_t together = on_host ? std::min<index_t>(n, 2 * thread_team().size()) : n;
+    const auto numbers = static_cast<index_t>(part_bytes() / sizeof(scalar));
+    const index_t most =
+        std::max<index_t>(16, numbers / (together * std::max(k, effects_.d_frame())));
+    const index_t parts = (m + most - 1) / most, step = (m + parts - 1) / parts;
     for (index_t writer = 0; writer < n; writer += together) {
-      for (index_t first = 0; first < m; first += most) {
-        const index_t count = std::min(m - first, most);
+      for (index_t first = 0; first < m; first += step) {
+        const index_t count = std::min(m - first, step);
         const auto s =
             on_backend(be, coefficients_, {std::min(n - writer, together), count, k},
                        [&](host_view<scalar> out) { images.centered(writer, first, out); });
@@ -319,7 +327,7 @@ class analysis {
   template <class F>
   const_view_of<B> on_backend(const B& be, scratch<B>& memory, const shape& extents, F&& fill) {
     const view_of<B> out = memory.get(be, extents);
-    if constexpr (std::is_same_v<typename B::space, host_space>) {
+    if constexpr (on_host) {
       fill(out);
     } else {
       host_tensor<scalar> host(extents);
@@ -339,7 +347,7 @@ class analysis {
     const std::size_t one =
         sizeof(scalar) * (2 * m * k + 4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
                           top * top + 3 * top * (frame + k + (of.rest ? e : 0)));
-    const std::size_t fixed = 2 * cached_bytes + (of.rest ? sizeof(scalar) * m * e : 0) +
+    const std::size_t fixed = 2 * part_bytes() + (of.rest ? sizeof(scalar) * m * e : 0) +
                               4 * page_size * of.coefficients->batches().size();
     if (options_.memory < fixed + one) {
       throw argument_error("analysis",

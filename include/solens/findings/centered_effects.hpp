@@ -67,7 +67,7 @@ class centered_effects {
   const_view_of<B> rows(const B& be, index_t writer, const_view_of<B> coefficients,
                         const_view_of<B> shared) {
     const index_t n = coefficients.extent(0), m = coefficients.extent(1);
-    const view_of<B> out = rows_memory_.get(be, {n, m, moments_.extent(1)});
+    const view_of<B> out = rows_memory_.get(be, {n, m, d_frame()});
     if (factor_.empty()) {
       be.batched_gemm(1, coefficients, directions_.slice(0, writer, writer + n), 0, out);
     } else {
@@ -77,6 +77,7 @@ class centered_effects {
     return out;
   }
 
+  index_t d_frame() const { return moments_.extent(1); }       ///< columns of `rows`
   const_view_of<B> directions() const { return directions_; }  ///< [n_writers, n_heads, d_joint]
   const_view_of<B> norms() const { return norms_; }  ///< [n_writers, n_images], of the effects
   /// [n_writers, d_frame, d_frame]: sum of rows^T rows over the images, the lower triangle

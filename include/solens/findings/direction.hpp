@@ -116,7 +116,7 @@ direction_of_writers<typename B::scalar> principal_direction(const B& be,
   const auto chosen = effects.rows(be, 0, coefficients, shared);
   auto left = be.allocate({n, top});
   auto value = detail::leading_pair(be, chosen, left.view());
-  auto value_all = be.allocate({n, 1}), unused = be.allocate({n, 1, effects.moments().extent(1)});
+  auto value_all = be.allocate({n, 1}), unused = be.allocate({n, 1, effects.d_frame()});
   be.symmetric_eigen(effects.moments(), value_all.view(), unused.view());
   auto norms = be.allocate({n, top}), total = be.allocate({n}), total_all = be.allocate({n});
   be.row_norms(chosen, norms.view());

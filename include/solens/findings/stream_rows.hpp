@@ -15,7 +15,7 @@ namespace solens {
 namespace detail {
 
 template <class T>
-void stream(const T* from, T* to, index_t n) {
+void stream_row(const T* from, T* to, index_t n) {
 #if defined(__SSE2__)
   constexpr index_t unit = 16, lanes = unit / index_t{sizeof(T)};
   const auto past = static_cast<index_t>(reinterpret_cast<std::uintptr_t>(to) % unit);
@@ -46,7 +46,7 @@ bool stream_rows(host_view<const T> from, host_view<T> to) {
     const T* x = row_of(from, r).data;
     SOLENS_SIMD(reduction(+ : nothing))
     for (index_t i = 0; i < n; ++i) nothing += 0 * x[i];  // NaN times 0 is NaN, and so is infinity
-    detail::stream(x, row_of(to, r).data, n);
+    detail::stream_row(x, row_of(to, r).data, n);
   }
 #if defined(__SSE2__)
   _mm_sfence();  // other threads see it from here on
