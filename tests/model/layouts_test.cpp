@@ -24,7 +24,7 @@ constexpr double float_rounding = 1e-5;
 template <tensor_backend B>
 double difference(const B& be, const typename B::tensor& output, const safetensors_file& expected,
                   const char* name) {
-  host_tensor<typename B::scalar> found(output.extents());
+  host_tensor<typename B::scalar> found(output.view().extents());
   be.download(output.view(), found.view());
   const auto wanted = expected.tensor<double>(name);
   return test::relative_difference<typename B::scalar, double>(found.view(), wanted.view());

@@ -7,6 +7,9 @@
 #endif
 #include <solens/backend/eigen.hpp>
 #include <solens/backend/reference.hpp>
+#if defined(SOLENS_WITH_XTENSOR)
+#include <solens/backend/xtensor.hpp>
+#endif
 
 namespace solens::test {
 
@@ -26,6 +29,9 @@ using cpu_backends = std::tuple<shared_cuda_backend<float>, shared_cuda_backend<
 #else
 /// What every algorithm is tested on: TEMPLATE_LIST_TEST_CASE("...", "", cpu_backends).
 using cpu_backends = std::tuple<reference_backend<float>, reference_backend<double>,
+#if defined(SOLENS_WITH_XTENSOR)
+                                xtensor_backend<float>, xtensor_backend<double>,
+#endif
                                 eigen_backend<float>, eigen_backend<double>>;
 #endif
 
