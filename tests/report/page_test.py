@@ -180,7 +180,7 @@ def check_neuron(page, run, layer, neuron, shot):
     page.press("h")
 
 
-def check_layers(page):
+def check_layers(page, run):
     page.go("#/layers")
     page.wait(lambda: page.all("#layers-page .series path"), "curves of the ablations")
     page.shot("layers")
@@ -190,7 +190,10 @@ def check_layers(page):
     total = sum(int(t.get_attribute("textContent").split(": ")[1].split()[0].replace(",", ""))
                 for t in page.all(".histograms .plot:first-child title"))
     check(total == 512, "every neuron of the layer in the histogram")
-    check(len(page.all(".accuracies tbody tr")) == 10, "the rows of its ablations")
+    rows = json.loads((run / "ablation.json").read_text())["layers"][3]["rows"]
+    shares = [tr.find_elements(By.TAG_NAME, "td")[0].text for tr in page.all(".accuracies tbody tr")]
+    check(shares == [f"{100 * r['top_1']['share']:.1f}\u2009%" for r in rows],
+          f"the rows of its ablations, not {shares}")
     page.shot("layer")
     page.go("#/images")
     page.wait(lambda: page.all(".shelf-item img"), "the images")
@@ -301,7 +304,7 @@ def main():
         check_table(page, run)
         check_search(page, run)
         check_neuron(page, run, 4, 17, "neuron")
-        check_layers(page)
+        check_layers(page, run)
         check_keys(page)
         check_neuron(page, run, 2, 3, "neuron-dark")
         page.check_console()
