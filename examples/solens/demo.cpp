@@ -61,8 +61,13 @@ void run_demo(const demo_call& call) {
 
   print(std::to_string(call.scenes) +
         " scenes of a painted world, and what neurons of a CLIP that was trained on it do.\n" +
-        findings_to_read(run_folder::open(out), data) +
-        "\nAll neurons: " + (out / "descriptions.jsonl").string() + "\n");
+        findings_to_read(run_folder::open(out), data) + "\nAll neurons, to click through:\n");
+  flush_output();
+
+  report_call report;
+  report.common = call.common;
+  report.run = call.out;
+  run_report(report);
 }
 
 }  // namespace solens::program

@@ -103,6 +103,9 @@ TEST_CASE("demo: a run folder that the other subcommands work on, and findings t
   REQUIRE(o.exit_code == 0);
   CHECK(o.err.empty());
   CHECK(names_in(out / "scenes" / "images").size() == n_scenes);
+  const std::string report = out / "report.html";
+  CHECK(o.out.ends_with("\n" + report + "\n"));
+  CHECK(read_file(report).starts_with("<!doctype html>"));
   const auto described = descriptions_of(out);
   CHECK(described.size() == 5 * 512);
   const std::vector<row> rows = rows_of(o.out);
