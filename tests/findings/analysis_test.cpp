@@ -54,8 +54,7 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   // a budget of a few writers, so that blocks are seen, beside what does not go by writers
   constexpr index_t images = made_up<B>::images;
   const auto n_batches = static_cast<std::size_t>((images + batch - 1) / batch);
-  const auto threads = static_cast<std::size_t>(thread_team().size());
-  const std::size_t memory = 30000 + (threads << 19) + 4 * page_size * n_batches;
+  const std::size_t memory = 30000 + 2 * analysis<B>::part_bytes() + 4 * page_size * n_batches;
   analysis<B> a(
       be, model.weights,
       {.layers = {0, 2}, .top = top, .how = how, .scratch = folder.path(), .memory = memory});

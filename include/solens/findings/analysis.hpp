@@ -94,6 +94,13 @@ class analysis {
     first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
   }
 
+  /// Bytes of coefficients that are worked on at once, and as many of what is made of them: on a
+  /// processor what the cache of each thread's core holds, with the matrices that they meet. The
+  /// budget holds both beside a block of writers.
+  static std::size_t part_bytes() {
+    return on_host ? static_cast<std::size_t>(thread_team().size()) << 18 : std::size_t{8} << 20;
+  }
+
   const analysis_options& options() const { return options_; }
   const std::vector<index_t>& batches() const { return last_store().batches(); }
   index_t n_images() const { return last_store().n_images(); }
@@ -191,12 +198,6 @@ class analysis {
 
  private:
   static constexpr bool on_host = std::is_same_v<typename B::space, host_space>;
-
-  /// Bytes of coefficients that are worked on at once, and as many of what is made of them: on a
-  /// processor what the cache of each thread's core holds, with the matrices that they meet.
-  static std::size_t part_bytes() {
-    return on_host ? static_cast<std::size_t>(thread_team().size()) << 18 : std::size_t{32} << 20;
-  }
 
   struct layer_state {
     second_order_map<B> map;
