@@ -1,4 +1,4 @@
-// The only file of the program that knows the CPU backends.
+// The only file of the program that knows the backends by name.
 
 #include "backends.hpp"
 
@@ -11,6 +11,17 @@
 #endif
 
 namespace solens::program {
+
+#if defined(SOLENS_WITH_CUDA)
+std::optional<cuda_backend<float>> gpu_backend(const common_options& o) {
+  if (o.backend != "auto" && o.backend != "cuda") return std::nullopt;
+  const std::string why = why_no_gpu();
+  if (why.empty()) return cuda_backend<float>({.memory = static_cast<index_t>(o.device_memory)});
+  if (o.backend == "auto") return std::nullopt;
+  throw not_supported("choose backend", "one that this machine has, as eigen or reference",
+                      "cuda without a GPU: " + why, "--backend");
+}
+#endif
 
 any_host_backend<float> cpu_backend(const common_options& o) {
   using any = any_host_backend<float>;

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <utility>  // std::forward
 
 #include <solens/backend/any_host_backend.hpp>
+#if defined(SOLENS_WITH_CUDA)
+#include <solens/backend/cuda.hpp>
+#endif
 #include <solens/core/threads.hpp>
 
 #include "options.hpp"
@@ -10,6 +14,13 @@
 namespace solens::program {
 
 inline int threads_of(const common_options& o) { return o.threads > 0 ? o.threads : usable_cpus(); }
+
+#if defined(SOLENS_WITH_CUDA)
+/// The GPU, where `--backend` is `cuda`, or `auto` and there is one.
+///
+/// @throws not_supported for `cuda` where there is none
+std::optional<cuda_backend<float>> gpu_backend(const common_options& o);
+#endif
 
 /// The backend on the CPU that `--backend` names; `auto` is `eigen`.
 ///
@@ -22,7 +33,9 @@ any_host_backend<float> cpu_backend(const common_options& o);
 /// @throws not_supported for one that this build does not have
 template <class F>
 void with_backend(const common_options& o, F&& f) {
-  // A backend with memory of its own is one more type, and comes first: `auto` takes it.
+#if defined(SOLENS_WITH_CUDA)
+  if (const auto be = gpu_backend(o)) return std::forward<F>(f)(*be);
+#endif
   std::forward<F>(f)(cpu_backend(o));
 }
 

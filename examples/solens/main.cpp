@@ -68,6 +68,9 @@ void add_common(CLI::App& sub, common_options& common) {
   sub.add_option("--backend", common.backend, "What computes [auto]")
       ->type_name("B")
       ->check(CLI::IsMember({"auto", "eigen", "xtensor", "cuda", "reference"}));
+  sub.add_option("--device-memory", common.device_memory, "Memory of a GPU to stay within [all]")
+      ->type_name("BYTES")
+      ->transform(CLI::AsSizeValue(false));
   sub.add_option("--batch", common.batch, "Images or texts at a time [32]")
       ->type_name("N")
       ->check(CLI::Range(1, 65536));

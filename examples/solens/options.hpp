@@ -17,6 +17,7 @@ namespace solens::program {
 struct common_options {
   int threads = 0;  ///< 0: all usable CPUs
   std::string backend = "auto";
+  std::size_t device_memory = 0;  ///< bytes of a GPU's at most; 0: all
   index_t batch = 32;
   bool quiet = false;
 };
