@@ -1,11 +1,15 @@
 #include "support/test.hpp"
 
+#include <cmath>  // std::ldexp
+#include <limits>
+#include <type_traits>
 #include <utility>  // std::as_const
 #include <vector>
 
 #include <solens/backend/cuda.hpp>
 #include <solens/backend/ops.hpp>
 #include <solens/backend/reference.hpp>
+#include <solens/core/dtype.hpp>
 #include <solens/testing/backend_conformance.hpp>
 #if defined(SOLENS_CUDA_EMULATION)
 #include <solens/backend/cuda/kernels.cuh>
@@ -127,6 +131,83 @@ TEST_CASE("a search in tiles keeps the first of the largest") {
   for (index_t i = 0; i < 4; ++i) CHECK(index(i) == at(i));
   CHECK(index(0) == 10);
   CHECK(from_device(be, std::as_const(values).view())(1) == 50);
+}
+
+TEMPLATE_TEST_CASE("attention without its scores in memory is attention", "", float, double) {
+  using B = test::shared_cuda_backend<TestType>;
+  const B be;
+  struct sizes {
+    index_t queries, tokens, d;
+  };
+  const auto [queries, tokens, d] = GENERATE(sizes{1, 50, 64}, sizes{50, 50, 64}, sizes{17, 77, 33},
+                                             sizes{6, 90, 80}, sizes{5, 5, 130}, sizes{16, 32, 32});
+  const bool causal = GENERATE(false, true);
+  CAPTURE(queries, tokens, d, causal);
+  const auto q = test::random_tensor<TestType>({2, queries, 3, d}, 1),
+             k = test::random_tensor<TestType>({2, tokens, 3, d}, 2),
+             v = test::random_tensor<TestType>({2, tokens, 3, d}, 3);
+  const auto heads = [](auto&& x) { return x.view().permuted({0, 2, 1, 3}); };
+  const TestType scale = TestType(0.2);
+
+  using exact = reference_backend<TestType>;
+  host_tensor<TestType> out({2, queries, 3, d}), first({2, 3, tokens}),
+      scores({2, 3, queries, tokens}), mask({queries, tokens}, 0);
+  for (index_t i = 0; i < queries * tokens; ++i) {
+    const index_t last = tokens - queries + i / tokens;
+    if (causal && i % tokens > last) mask.data()[i] = -std::numeric_limits<TestType>::infinity();
+  }
+  ops::attention<exact>({}, scale, heads(q), heads(k), heads(v), causal, heads(out), first, scores,
+                        mask);
+
+  const auto dq = on_device(be, q.view()), dk = on_device(be, k.view()),
+             dv = on_device(be, v.view());
+  auto got = be.allocate({2, queries, 3, d}), pattern = be.allocate({2, 3, tokens});
+  be.attention(scale, heads(dq), heads(dk), heads(dv), causal, heads(got), pattern.view(), {});
+  const double bound = test::bound<TestType>(1e-14, 1e-6);
+  CHECK(test::relative_difference<TestType, TestType>(
+            from_device(be, std::as_const(got).view()).view(), out.view()) < bound);
+  CHECK(test::relative_difference<TestType, TestType>(
+            from_device(be, std::as_const(pattern).view()).view(), first.view()) < bound);
+}
+
+TEMPLATE_TEST_CASE("products of less precision keep its bound", "", bf16, f16) {
+  constexpr bool is_bf16 = std::is_same_v<TestType, bf16>;
+  const test::shared_cuda_backend<float> be;
+  const auto narrow =
+      be.with(is_bf16 ? cuda::product_precision::bf16 : cuda::product_precision::f16);
+  // Every kind of number, by its rounding in core/dtype.hpp: a product with 1 shows it.
+  host_tensor<float> x({300, 1}), one({1, 1}, 1), y({300, 1});
+  for (index_t i = 0; i < 300; ++i) {
+    x(i, 0) = static_cast<float>(
+                  std::ldexp(1 + 0.618 * static_cast<double>(i % 2) + static_cast<double>(i) / 2048,
+                             static_cast<int>(i / 7) - 27)) *
+              (i % 3 == 0 ? -1.0F : 1.0F);
+  }
+  const auto dx = on_device(be, std::as_const(x).view()),
+             d1 = on_device(be, std::as_const(one).view());
+  auto dy = be.allocate({300, 1});
+  narrow.gemm(1, dx.view(), d1.view(), 0, dy.view());
+  be.download(std::as_const(dy).view(), y.view());
+  for (index_t i = 0; i < 300; ++i) CHECK(y(i, 0) == static_cast<float>(TestType(x(i, 0))));
+
+  const auto a = test::random_tensor<float>({20, 30}, 1),
+             b = test::random_tensor<float>({40, 30}, 2);
+  const auto da = on_device(be, a.view()), db = on_device(be, b.view());
+  auto dc = be.allocate({40, 20});
+  narrow.gemm(1, da.view(), db.view().transposed(), 0, dc.view().transposed());
+  const auto c = from_device(be, std::as_const(dc).view());
+  for (index_t i = 0; i < 20; ++i) {
+    for (index_t j = 0; j < 40; ++j) {
+      double want = 0, terms = 0;
+      for (index_t l = 0; l < 30; ++l) {
+        const double term = static_cast<double>(a(i, l)) * static_cast<double>(b(j, l));
+        want += term;
+        terms += std::abs(term);
+      }
+      CHECK(std::abs(c(j, i) - want) <= terms * (is_bf16 ? 0x1p-7 : 0x1p-10));
+    }
+  }
+  CHECK_THROWS_AS(cuda_backend<double>().with(cuda::product_precision::tf32), not_supported);
 }
 
 TEST_CASE("what two strides of a matrix leave to cuBLAS") {

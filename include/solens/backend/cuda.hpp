@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <memory>
+#include <type_traits>
 #include <utility>  // std::as_const, std::move
 
 #include <solens/backend/checks.hpp>
@@ -74,13 +75,27 @@ class cuda_backend {
   using index_view = tensor_view<index_t, space>;
   using const_index_view = tensor_view<const index_t, space>;
   using row_search = cuda::row_search<cuda_backend>;
-  static constexpr fused_op fused =
-      fused_op::bias_activation | fused_op::bias_layer_norm | fused_op::row_search;
+  static constexpr fused_op fused = fused_op::bias_activation | fused_op::bias_layer_norm |
+                                    fused_op::attention | fused_op::row_search;
 
   /// @throws not_supported where there is no such device
   explicit cuda_backend(const cuda_options& options = {})
       : context_(std::make_shared<cuda::context>(options)),
         transfer_(std::make_shared<cuda::transfer>(context_)) {}
+
+  /// The same device, with the products of `gemm` (not those of `batched_gemm`) by tensor cores.
+  ///
+  /// The relative error of a product of two numbers, which their sum in float32 keeps: 2^-10 for
+  /// `tf32` and `f16`, 2^-7 for `bf16`.
+  /// @throws not_supported in double, for other than `full`
+  cuda_backend with(cuda::product_precision precision) const {
+    if (precision != cuda::product_precision::full && !std::is_same_v<T, float>) {
+      throw not_supported("with", "float32 for products of less precision", "float64");
+    }
+    cuda_backend result = *this;
+    result.precision_ = precision;
+    return result;
+  }
 
   tensor allocate(const shape& extents) const { return tensor(context_, extents); }
   index_tensor allocate_indices(const shape& extents) const {
@@ -104,7 +119,7 @@ class cuda_backend {
   void gemm(T alpha, const_view a, const_view b, T beta, view c) const {
     checks::product("gemm", a, b, c, 2, 2);
     multiply(alpha, a.repeated(1).repeated(1), b.repeated(1).repeated(1), beta,
-             c.repeated(1).repeated(1));
+             c.repeated(1).repeated(1), precision_);
   }
 
   void batched_gemm(T alpha, const_view a, const_view b, T beta, view c) const {
@@ -240,6 +255,33 @@ class cuda_backend {
                  {values.data(), {values.stride(0), values.stride(1), 0}}, matrices_of(vectors));
   }
 
+  /// out = softmax(scale q k^T) v; see ops::attention. In one pass where `scores` are not wanted
+  /// and heads are not wider than 128 (64 in double).
+  void attention(T scale, const_view q, const_view k, const_view v, bool causal, view out,
+                 view first, view scores) const {
+    checks::attention(q, k, v, causal, out, first, scores);
+    if (out.empty()) return;
+    const index_t images = q.extent(0), heads = q.extent(1), queries = q.extent(2),
+                  tokens = k.extent(2), d = q.extent(3);
+    if (scores.empty() && d <= cuda::most_attended<T>) {
+      cuda::attention<T>(
+          stream(), {images, heads, queries, tokens, d, causal, scale, operand_of(q), operand_of(k),
+                     operand_of(v), operand_of(out), operand_of(first)});
+      return;
+    }
+    tensor own;
+    if (scores.empty()) own = allocate({images, heads, queries, tokens});
+    const view pattern = scores.empty() ? own.view() : scores;
+    batched_gemm(scale, q, k.transposed(), 0, pattern);
+    for (index_t i = 0; causal && i < queries; ++i) {
+      fill(-std::numeric_limits<T>::infinity(),
+           pattern.select(2, i).slice(2, tokens - queries + i + 1, tokens));
+    }
+    softmax(1, pattern, pattern);
+    if (!first.empty()) copy(pattern.select(2, 0), first);
+    batched_gemm(1, pattern, v, 0, out);
+  }
+
   void synchronize() const { cuda::check(cudaStreamSynchronize(stream()), "synchronize"); }
 
  private:
@@ -256,10 +298,11 @@ class cuda_backend {
     if (!from.empty()) transfer_->download(from, to);
   }
 
-  void multiply(T alpha, const_view a, const_view b, T beta, view c) const {
+  void multiply(T alpha, const_view a, const_view b, T beta, view c,
+                cuda::product_precision precision = cuda::product_precision::full) const {
     if (c.empty()) return;
     if (a.extent(3) > 0) {
-      cuda::products<T, space>(context_).multiply(alpha, a, b, beta, c);
+      cuda::products<T, space>(context_, precision).multiply(alpha, a, b, beta, c);
     } else if (beta == T{0}) {
       fill(0, c);
     } else {
@@ -312,12 +355,20 @@ class cuda_backend {
   }
 
   template <class U>
+  static cuda::attention_operand<U> operand_of(const tensor_view<U, space>& x) {
+    cuda::attention_operand<U> result{x.data(), {}};
+    for (std::size_t i = 0; i < x.rank(); ++i) result.strides[i] = x.stride(i);
+    return result;
+  }
+
+  template <class U>
   static cuda::matrices<U> matrices_of(const tensor_view<U, space>& x) {
     return {x.data(), {x.stride(0), x.stride(1), x.stride(2)}};
   }
 
   std::shared_ptr<cuda::context> context_;
   std::shared_ptr<cuda::transfer> transfer_;
+  cuda::product_precision precision_ = cuda::product_precision::full;
 };
 
 static_assert(tensor_backend<cuda_backend<float>>);

@@ -44,7 +44,9 @@ class block {
   static constexpr unsigned warp_size = 32;
 
   block(unsigned n_threads, std::function<void()> body)
-      : body_(std::move(body)), threads_(n_threads), warps_((n_threads + warp_size - 1) / warp_size) {
+      : body_(std::move(body)),
+        threads_(n_threads),
+        warps_((n_threads + warp_size - 1) / warp_size) {
     running() = this;
     while (n_started_ < n_threads) resume(idle_fiber());
     while (n_done_ < n_threads) {
@@ -53,8 +55,9 @@ class block {
         if (!threads_[t].done) resume(*threads_[t].on);
       }
       if (n_changes_ == before) {
-        std::fputs("emulation: some threads of a block wait at a barrier that others do not reach\n",
-                   stderr);
+        std::fputs(
+            "emulation: some threads of a block wait at a barrier that others do not reach\n",
+            stderr);
         std::abort();
       }
     }

@@ -69,28 +69,28 @@ cusolverStatus_t eigen(cusolverDnHandle_t handle, cusolverEigMode_t mode, cublas
 
 }  // namespace solens::emulation
 
-#define SOLENS_EMULATED_EIGEN(letter, T)                                                            \
-  inline cusolverStatus_t cusolverDn##letter##syevd_bufferSize(                                     \
-      cusolverDnHandle_t, cusolverEigMode_t, cublasFillMode_t, int n, const T*, int, const T*,      \
-      int* size) {                                                                                  \
-    *size = n;                                                                                      \
-    return CUSOLVER_STATUS_SUCCESS;                                                                 \
-  }                                                                                                 \
-  inline cusolverStatus_t cusolverDn##letter##syevd(                                                \
-      cusolverDnHandle_t handle, cusolverEigMode_t mode, cublasFillMode_t part, int n, T* a, int ld, \
-      T* values, T*, int size, int* info) {                                                         \
-    return solens::emulation::eigen(handle, mode, part, n, a, ld, values, size, info, 1);           \
-  }                                                                                                 \
-  inline cusolverStatus_t cusolverDn##letter##syevjBatched_bufferSize(                              \
-      cusolverDnHandle_t, cusolverEigMode_t, cublasFillMode_t, int n, const T*, int, const T*,      \
-      int* size, syevjInfo_t, int) {                                                                \
-    *size = n;                                                                                      \
-    return CUSOLVER_STATUS_SUCCESS;                                                                 \
-  }                                                                                                 \
-  inline cusolverStatus_t cusolverDn##letter##syevjBatched(                                         \
-      cusolverDnHandle_t handle, cusolverEigMode_t mode, cublasFillMode_t part, int n, T* a, int ld, \
-      T* values, T*, int size, int* info, syevjInfo_t, int batch) {                                 \
-    return solens::emulation::eigen(handle, mode, part, n, a, ld, values, size, info, batch);       \
+#define SOLENS_EMULATED_EIGEN(letter, T)                                                       \
+  inline cusolverStatus_t cusolverDn##letter##syevd_bufferSize(                                \
+      cusolverDnHandle_t, cusolverEigMode_t, cublasFillMode_t, int n, const T*, int, const T*, \
+      int* size) {                                                                             \
+    *size = n;                                                                                 \
+    return CUSOLVER_STATUS_SUCCESS;                                                            \
+  }                                                                                            \
+  inline cusolverStatus_t cusolverDn##letter##syevd(                                           \
+      cusolverDnHandle_t handle, cusolverEigMode_t mode, cublasFillMode_t part, int n, T* a,   \
+      int ld, T* values, T*, int size, int* info) {                                            \
+    return solens::emulation::eigen(handle, mode, part, n, a, ld, values, size, info, 1);      \
+  }                                                                                            \
+  inline cusolverStatus_t cusolverDn##letter##syevjBatched_bufferSize(                         \
+      cusolverDnHandle_t, cusolverEigMode_t, cublasFillMode_t, int n, const T*, int, const T*, \
+      int* size, syevjInfo_t, int) {                                                           \
+    *size = n;                                                                                 \
+    return CUSOLVER_STATUS_SUCCESS;                                                            \
+  }                                                                                            \
+  inline cusolverStatus_t cusolverDn##letter##syevjBatched(                                    \
+      cusolverDnHandle_t handle, cusolverEigMode_t mode, cublasFillMode_t part, int n, T* a,   \
+      int ld, T* values, T*, int size, int* info, syevjInfo_t, int batch) {                    \
+    return solens::emulation::eigen(handle, mode, part, n, a, ld, values, size, info, batch);  \
   }
 
 SOLENS_EMULATED_EIGEN(S, float)

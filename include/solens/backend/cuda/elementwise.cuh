@@ -2,6 +2,9 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>  // std::uint16_t, std::uint32_t
+#include <cstring>  // memcpy
+
 #include <solens/backend/cuda/error.hpp>
 #include <solens/backend/cuda/kernels.hpp>
 
@@ -229,6 +232,45 @@ template <class T>
 void gather(cudaStream_t stream, const walk& w, index_t n_rows, index_t row_stride, const T* table,
             const index_t* rows, T* out, index_t* wrong_row) {
   run_each(stream, w, gather_element<T>{n_rows, row_stride, table, rows, out, wrong_row});
+}
+
+/// The nearest bf16, ties to even: what is cut off is rounded into what stays.
+__device__ inline std::uint16_t to_bf16(float x) {
+  if (x != x) return 0x7fff;
+  std::uint32_t bits = 0;
+  memcpy(&bits, &x, sizeof(bits));
+  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// The nearest f16, ties to even. Its exponents are 112 lower; its smallest steps are 2^-24.
+__device__ inline std::uint16_t to_f16(float x) {
+  std::uint32_t bits = 0;
+  memcpy(&bits, &x, sizeof(bits));
+  const std::uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  const float size = x < 0 ? -x : x;
+  std::uint32_t half = 0x7c00;
+  if (x != x) {
+    half = 0x7fff;
+  } else if (size < 6.103515625e-5F) {
+    half = static_cast<std::uint32_t>(rint(size * 16777216.0F));
+  } else if (size < 65520) {
+    half = (magnitude + 0xfff + (magnitude >> 13 & 1) - (112U << 23)) >> 13;
+  }
+  return static_cast<std::uint16_t>(sign | half);
+}
+
+struct narrow_element {
+  bool bf16;
+  const float* from;
+  std::uint16_t* out;
+  __device__ void operator()(const offsets& at) const {
+    const float x = from[at.of[0]];
+    out[at.of[1]] = bf16 ? to_bf16(x) : to_f16(x);
+  }
+};
+void narrow(cudaStream_t stream, const walk& w, product_precision to, const float* from,
+            std::uint16_t* out) {
+  run_each(stream, w, narrow_element{to == product_precision::bf16, from, out});
 }
 
 }  // namespace solens::cuda

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <solens/backend/cuda/attention.cuh>
 #include <solens/backend/cuda/elementwise.cuh>
 #include <solens/backend/cuda/matrices.cuh>
 #include <solens/backend/cuda/rows.cuh>
@@ -32,6 +33,7 @@ namespace solens::cuda {
                          line<index_t>);                                                           \
   template void search<T>(cudaStream_t, const walk&, index_t, search_for, line<const T>, T*,       \
                           index_t*);                                                               \
+  template void attention<T>(cudaStream_t, const attention_of<T>&);                                \
   template void factorise<T>(cudaStream_t, index_t, index_t, bool, matrices<const T>,              \
                              matrices<T>);                                                         \
   template void solve<T>(cudaStream_t, index_t, index_t, index_t, matrices<const T>, matrices<T>); \

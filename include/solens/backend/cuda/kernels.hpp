@@ -67,6 +67,14 @@ struct walk {
   }
 };
 
+/// What the products of matrices multiply; they add in float32 whatever it is.
+enum class product_precision {
+  full,  ///< the scalars as they are
+  tf32,  ///< 11 significant bits of float32, its range
+  bf16,  ///< 8 significant bits, the same range
+  f16,   ///< 11 significant bits; beyond 65504 infinity, below 6e-8 zero
+};
+
 /// A vector, or the first of many rows: where it starts, and how far apart its elements are.
 template <class T>
 struct line {
@@ -113,6 +121,9 @@ template <class T>
 void gather(cudaStream_t, const walk&, index_t n_rows, index_t row_stride, const T* table,
             const index_t* rows, T* out, index_t* wrong_row);
 
+/// @param to  bf16 or f16, as their bits; nearest, ties to even
+void narrow(cudaStream_t, const walk&, product_precision to, const float* from, std::uint16_t* out);
+
 // Row by row: `each` walks the leading axes of the operands in the order of the function.
 
 template <class T>
@@ -136,6 +147,35 @@ struct search_for {
 template <class T>
 void search(cudaStream_t, const walk& each, index_t n, search_for, line<const T> x, T* values,
             index_t* indices);
+
+/// q, out [images, heads, queries, d]; k, v [images, heads, tokens, d]; first [images, heads,
+/// tokens], of the first query.
+template <class T>
+struct attention_operand {
+  T* data;
+  index_t strides[4];
+
+#if defined(__CUDACC__)
+  __device__
+#endif
+      T*
+      head(index_t image, index_t head) const {
+    return data + image * strides[0] + head * strides[1];
+  }
+};
+template <class T>
+struct attention_of {
+  index_t images, heads, queries, tokens, d;
+  bool causal;
+  T scale;
+  attention_operand<const T> q, k, v;
+  attention_operand<T> out, first;
+};
+/// The largest d: what shared memory has room for.
+template <class T>
+constexpr index_t most_attended = sizeof(T) == sizeof(float) ? 128 : 64;
+template <class T>
+void attention(cudaStream_t, const attention_of<T>&);
 
 // Matrices, a block of threads for each.
 

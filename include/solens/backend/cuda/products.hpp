@@ -2,10 +2,11 @@
 
 #include <cublas_v2.h>
 
+#include <cstdint>  // std::uint16_t
 #include <memory>
 #include <optional>
 #include <type_traits>
-#include <utility>  // std::swap
+#include <utility>  // std::move
 
 #include <solens/backend/cuda/context.hpp>
 #include <solens/backend/cuda/kernels.hpp>
@@ -45,37 +46,40 @@ class products {
   using view = tensor_view<T, Space>;
   using const_view = tensor_view<const T, Space>;
 
-  explicit products(std::shared_ptr<context> of) : context_(std::move(of)) {}
+  explicit products(std::shared_ptr<context> of,
+                    product_precision precision = product_precision::full)
+      : context_(std::move(of)), precision_(precision) {}
 
   /// c = alpha a b + beta c.
   void multiply(T alpha, const const_view& a, const const_view& b, T beta, const view& c) const {
-    const auto to = blas_layout_of(c);
-    if (!to) {
-      const scratch whole(context_, c.extents());
-      if (beta != T{0}) whole.copy_from(c);
-      multiply(alpha, a, b, beta, whole.view());
-      whole.copy_to(c);
-    } else if (to->operation == CUBLAS_OP_T) {
-      multiply(alpha, b.transposed(), a.transposed(), beta, c.transposed());
-    } else if (!blas_layout_of(a)) {
-      const scratch whole(context_, a.extents());
+    if constexpr (single) {
+      if (precision_ == product_precision::bf16 || precision_ == product_precision::f16) {
+        return multiply_as_they_lie(alpha, narrowed(a).view(), narrowed(b).view(), beta, c);
+      }
+    }
+    if (!blas_layout_of(a)) {
+      const scratch<T> whole(context_, a.extents());
       whole.copy_from(a);
       multiply(alpha, whole.view(), b, beta, c);
     } else if (!blas_layout_of(b)) {
-      const scratch whole(context_, b.extents());
+      const scratch<T> whole(context_, b.extents());
       whole.copy_from(b);
       multiply(alpha, a, whole.view(), beta, c);
     } else {
-      multiply_batches(alpha, a, b, beta, c);
+      multiply_as_they_lie(alpha, a, b, beta, c);
     }
   }
 
  private:
+  static constexpr bool single = std::is_same_v<T, float>;
+
+  /// A contiguous copy.
+  template <class U>
   class scratch {
    public:
     scratch(const std::shared_ptr<context>& of, const shape& extents)
         : context_(*of), memory_(of, extents.size()), extents_(extents) {}
-    products::view view() const { return {memory_.get(), extents_}; }
+    tensor_view<U, Space> view() const { return {memory_.get(), extents_}; }
     void copy_from(const const_view& x) const {
       cuda::copy(context_.stream(), {extents_, {x.strides(), view().strides()}}, x.data(),
                  memory_.get());
@@ -87,13 +91,37 @@ class products {
 
    private:
     const context& context_;
-    device_array<T> memory_;
+    device_array<U> memory_;
     shape extents_;
   };
 
+  scratch<std::uint16_t> narrowed(const const_view& x) const {
+    scratch<std::uint16_t> result(context_, x.extents());
+    narrow(context_->stream(), {x.extents(), {x.strides(), result.view().strides()}}, precision_,
+           x.data(), result.view().data());
+    return result;
+  }
+
+  template <class U>
+  void multiply_as_they_lie(T alpha, const tensor_view<U, Space>& a, const tensor_view<U, Space>& b,
+                            T beta, const view& c) const {
+    const auto to = blas_layout_of(c);
+    if (!to) {
+      const scratch<T> whole(context_, c.extents());
+      if (beta != T{0}) whole.copy_from(c);
+      multiply_batches(alpha, a, b, beta, whole.view());
+      whole.copy_to(c);
+    } else if (to->operation == CUBLAS_OP_T) {
+      multiply_batches(alpha, b.transposed(), a.transposed(), beta, c.transposed());
+    } else {
+      multiply_batches(alpha, a, b, beta, c);
+    }
+  }
+
   /// The two leading axes as one where they nest; else a call for each of the shorter one.
-  void multiply_batches(T alpha, const const_view& a, const const_view& b, T beta,
-                        const view& c) const {
+  template <class U>
+  void multiply_batches(T alpha, const tensor_view<U, Space>& a, const tensor_view<U, Space>& b,
+                        T beta, const view& c) const {
     const index_t outer = c.extent(0), inner = c.extent(1);
     const auto nests = [&](const auto& x) { return x.stride(0) == x.stride(1) * inner; };
     if (outer == 1) {
@@ -115,20 +143,29 @@ class products {
   }
 
   /// One batch. What is row by row for us is its transpose for cuBLAS, and c^T = b^T a^T.
-  void call(T alpha, const const_view& a, const const_view& b, T beta, const view& c) const {
-    constexpr bool single = std::is_same_v<T, float>;
-    constexpr cudaDataType type = single ? CUDA_R_32F : CUDA_R_64F;
+  template <class U>
+  void call(T alpha, const tensor_view<U, Space>& a, const tensor_view<U, Space>& b, T beta,
+            const view& c) const {
+    constexpr cudaDataType of_c_type = single ? CUDA_R_32F : CUDA_R_64F;
+    const cudaDataType type = std::is_same_v<std::remove_const_t<U>, T> ? of_c_type
+                              : precision_ == product_precision::bf16   ? CUDA_R_16BF
+                                                                        : CUDA_R_16F;
+    const cublasComputeType_t compute = !single ? CUBLAS_COMPUTE_64F
+                                        : precision_ == product_precision::tf32
+                                            ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                            : CUBLAS_COMPUTE_32F;
     const blas_layout of_a = *blas_layout_of(a), of_b = *blas_layout_of(b),
                       of_c = *blas_layout_of(c);
-    check(cublasGemmStridedBatchedEx_64(
-              context_->blas(), of_b.operation, of_a.operation, c.extent(2), c.extent(1),
-              a.extent(2), &alpha, b.data(), type, of_b.ld, b.stride(0), a.data(), type, of_a.ld,
-              a.stride(0), &beta, c.data(), type, of_c.ld, c.stride(0), c.extent(0),
-              single ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_64F, CUBLAS_GEMM_DEFAULT),
+    check(cublasGemmStridedBatchedEx_64(context_->blas(), of_b.operation, of_a.operation,
+                                        c.extent(2), c.extent(1), a.extent(2), &alpha, b.data(),
+                                        type, of_b.ld, b.stride(0), a.data(), type, of_a.ld,
+                                        a.stride(0), &beta, c.data(), of_c_type, of_c.ld,
+                                        c.stride(0), c.extent(0), compute, CUBLAS_GEMM_DEFAULT),
           "multiply");
   }
 
   std::shared_ptr<context> context_;
+  product_precision precision_;
 };
 
 }  // namespace solens::cuda
