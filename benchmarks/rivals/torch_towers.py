@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """CLIP's towers in PyTorch with random weights, for benchmarks/model to be held against.
 
-usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [--forms lean ...] [--words FILE] [--templates FILE] -- [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
+usage: OMP_NUM_THREADS=2 torch_towers.py [--seconds S] [--device cuda] [--forms lean ...] [--words FILE] [--templates FILE] -- [ViT-B-32:32] [ViT-L-14:8] [text:ViT-B-32] ...
 
 `open_clip` and `transformers` are those packages' own forward passes. `lean` is as little as
 PyTorch lets one do for the same representation: fused attention, the last block after its values
-for the class token alone. Texts are the lines of --words, and one in 300 of them in each of the
+for the class token alone; `compiled` is open_clip's pass through torch.compile. On a GPU matrices
+are multiplied in float32 unless --tf32 is given. Texts are the lines of --words, and one in 300 of them in each of the
 --templates, as in benchmarks/model; they are sorted by length and cut to it, as open_clip's users
 may do.
 """
@@ -18,7 +19,12 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 torch.set_num_threads(THREADS)
 
 
-def measure(name, unit, count, seconds, run):
+def measure(name, unit, count, seconds, run_once):
+    def run():
+        run_once()
+        if options.device != "cpu":
+            torch.cuda.synchronize()
+
     with torch.inference_mode():
         run()
         times, end = [], time.perf_counter() + seconds
@@ -86,7 +92,7 @@ def batches(texts):
     tokens = open_clip.get_tokenizer("ViT-B-32")(texts)
     lengths = tokens.argmax(1) + 1  # the end token has the largest id
     for length in lengths.unique().tolist():
-        yield from tokens[lengths == length, :length].split(2048 // length)
+        yield from tokens[lengths == length, :length].to(options.device).split(2048 // length)
 
 
 def hugging_face(name):
@@ -96,25 +102,30 @@ def hugging_face(name):
     width, layers, heads, patch, joint = sizes[name]
     config = CLIPVisionConfig(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
                               num_attention_heads=heads, patch_size=patch, projection_dim=joint)
-    return CLIPVisionModelWithProjection(config).eval()
+    return CLIPVisionModelWithProjection(config).eval().to(options.device)
 
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--seconds", type=float, default=8)
 parser.add_argument("--forms", nargs="+", default=["lean", "open_clip", "transformers"])
+parser.add_argument("--device", default="cpu")
+parser.add_argument("--tf32", action="store_true")
 parser.add_argument("--words")
 parser.add_argument("--templates")
 parser.add_argument("what", nargs="*", default=["ViT-B-32:32", "ViT-L-14:8"])
 options = parser.parse_args()
 if not options.words and any(what.startswith("text:") for what in options.what):
     parser.error("the text tower needs --words")
+torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
+torch.backends.cudnn.allow_tf32 = options.tf32
 import open_clip  # after the arguments, since it takes seconds
 
-print(f"torch {torch.__version__}, {THREADS} threads, {torch.backends.cpu.get_cpu_capability()}")
+where = f"{THREADS} threads, {torch.backends.cpu.get_cpu_capability()}" if options.device == "cpu" else torch.cuda.get_device_name()
+print(f"torch {torch.__version__}, {where}")
 for what in options.what:
     first, second = what.split(":")
     name = second if first == "text" else first
-    model = open_clip.create_model(f"{name}-quickgelu", pretrained=None).eval()
+    model = open_clip.create_model(f"{name}-quickgelu", pretrained=None).eval().to(options.device)
     lean = Lean(model)
     if first == "text":
         words = lines(options.words)
@@ -125,10 +136,11 @@ for what in options.what:
             of_one_length = list(batches(texts))
             measure(f"text {name} lean, {len(texts)} {kind}", kind, len(texts), options.seconds, lambda: [lean.words(b) for b in of_one_length])
         continue
-    pixels = torch.randn(int(second), 3, 224, 224)
+    pixels = torch.randn(int(second), 3, 224, 224, device=options.device)
     with torch.inference_mode():
         torch.testing.assert_close(lean.image(pixels[:2]), model.encode_image(pixels[:2]), rtol=1e-3, atol=1e-3)
-    forms = {"lean": lambda: lean.image, "open_clip": lambda: model.encode_image, "transformers": lambda: hugging_face(name)}
+    forms = {"lean": lambda: lean.image, "open_clip": lambda: model.encode_image, "transformers": lambda: hugging_face(name),
+             "compiled": lambda: torch.compile(model.encode_image)}
     for form in options.forms:
         run = forms[form]()
         measure(f"vision {name} batch {second} {form}", "images", len(pixels), options.seconds, lambda: run(pixels))

@@ -85,8 +85,8 @@ class cuda_backend {
 
   /// The same device, with the products of `gemm` (not those of `batched_gemm`) by tensor cores.
   ///
-  /// The relative error of a product of two numbers, which their sum in float32 keeps: 2^-10 for
-  /// `tf32` and `f16`, 2^-7 for `bf16`.
+  /// The relative error of a product of two numbers, which their sum in float32 keeps: 2^-9 for
+  /// `tf32`, 2^-10 for `f16`, 2^-7 for `bf16`.
   /// @throws not_supported in double, for other than `full`
   cuda_backend with(cuda::product_precision precision) const {
     if (precision != cuda::product_precision::full && !std::is_same_v<T, float>) {
