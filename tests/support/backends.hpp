@@ -19,8 +19,9 @@ template <class T>
 struct shared_cuda_backend : cuda_backend<T> {
   shared_cuda_backend() : cuda_backend<T>(the()) {}
   static const cuda_backend<T>& the() {
-    static const cuda_backend<T> be;
-    return be;
+    // Never destroyed: at the program's end the device's libraries may be gone first.
+    static const auto* const be = new cuda_backend<T>;
+    return *be;
   }
 };
 

@@ -50,7 +50,10 @@ class context {
   }
   context(const context&) = delete;
   context& operator=(const context&) = delete;
-  ~context() { cudaStreamSynchronize(stream_.get()); }
+  ~context() { finish(); }
+
+  /// Waits for all work, for those who let go of what it uses.
+  void finish() const noexcept { cudaStreamSynchronize(stream_.get()); }
 
   /// The stream on which everything runs that computes.
   cudaStream_t stream() const {

@@ -24,7 +24,7 @@ class transfer {
   explicit transfer(std::shared_ptr<context> of) : context_(std::move(of)) {}
   transfer(const transfer&) = delete;
   transfer& operator=(const transfer&) = delete;
-  ~transfer() { cudaStreamSynchronize(context_->stream()); }
+  ~transfer() { context_->finish(); }
 
   /// Waits only where the ring is full: for its oldest slot.
   template <class U, class Space>
