@@ -1,15 +1,14 @@
 #pragma once
 
-#include <cmath>    // std::sqrt
 #include <cstddef>  // std::size_t
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
 #include <solens/core/host_tensor.hpp>
+#include <solens/findings/found_layer.hpp>
 #include <solens/findings/writer_directions.hpp>
 #include <solens/lens/effect_norms.hpp>
 #include <solens/lens/head_map.hpp>
@@ -28,6 +27,8 @@ struct layer_to_ablate {
   host_view<const T> threshold{};          ///< [n_writers]
   /// Of each effect only the part along these is kept, a row of results for each set.
   std::vector<writer_directions<T>> directions = {};
+
+  found_layer<T> found() const { return {layer, mean_effect, mean_coefficients, threshold}; }
 };
 
 /// What an ablation keeps of a layer.
@@ -51,12 +52,12 @@ struct ablated_layer {
         mean_coefficients(be.allocate({map.n_writers(), map.n_sources()})),
         mean_rest(be.allocate({map.d_joint()})),
         mean_total(be.allocate({map.d_joint()})),
-        threshold(tolerant_threshold(found)) {
+        threshold(tolerant_threshold(found.found())) {
     const auto w = weight_views<B>(weights.blocks[static_cast<std::size_t>(found.layer)]);
     bias = w.writer_bias;
     be.copy(w.writer_directions, writers.view());
     be.upload(found.mean_coefficients, mean_coefficients.view());
-    split_mean(be, found.mean_effect);
+    split_mean(be, found.found());
     for (const auto& d : found.directions) names.push_back(d.name);
   }
 
@@ -86,10 +87,7 @@ struct ablated_layer {
                                   const layer_to_ablate<scalar>& found, std::uint64_t seed) {
     const index_t n = map.n_writers(), e = map.d_joint(), given = std::ssize(found.directions);
     const std::string name = "layer " + std::to_string(found.layer) + ": ";
-    checks::same("ablation", shape{n, e}, found.mean_effect.extents(), name + "mean_effect");
-    checks::same("ablation", shape{n, map.n_sources()}, found.mean_coefficients.extents(),
-                 name + "mean_coefficients");
-    checks::same("ablation", shape{n}, found.threshold.extents(), name + "threshold");
+    check_fit("ablation", found.found(), n, map.n_sources(), e);
     tensor all = be.allocate({given + 1, n, e});
     for (index_t r = 0; r < given; ++r) {
       const auto& set = found.directions[static_cast<std::size_t>(r)];
@@ -110,43 +108,17 @@ struct ablated_layer {
     return effect_norms<B>(be, map, directions.view());
   }
 
-  /// An image that defined a threshold lies on it, and has to in whatever batch it comes again.
-  static host_tensor<scalar> tolerant_threshold(const layer_to_ablate<scalar>& found) {
-    constexpr double rounding = 64 * static_cast<double>(std::numeric_limits<scalar>::epsilon());
-    host_tensor<scalar> result(found.threshold.extents());
-    for (index_t w = 0; w < result.size(); ++w) {
-      const row_span<const scalar> mean = row_of(found.mean_effect, w);
-      double squares = 0;
-      for (index_t j = 0; j < mean.size; ++j) {
-        squares += static_cast<double>(mean[j]) * static_cast<double>(mean[j]);
-      }
-      const auto length = static_cast<double>(found.threshold(w));
-      result(w) = static_cast<scalar>(length + rounding * (length + std::sqrt(squares)));
-    }
-    return result;
-  }
-
   /// Splits the sum of the mean effects into what comes from coefficients, D^T mean(s), and the
   /// rest, which is the same for every writer.
-  void split_mean(const B& be, host_view<const scalar> mean_effect) {
+  void split_mean(const B& be, const found_layer<scalar>& found) {
     const index_t n = map.n_writers(), e = map.d_joint();
-    const bool has_rest = map.how() == convention::reference;
-    host_tensor<scalar> own({1, n, e}, scalar{0}), total({e}), rest({e});
-    if (has_rest) {
-      auto effects = be.allocate({1, n, e});
-      map.effects(be, const_view_of<B>(mean_coefficients.view()).transposed().repeated(1), {},
-                  effects.view());
-      be.download(const_view_of<B>(effects.view()), own);
-    }
+    const host_tensor<double> beside = rest_of_means(be, map, mean_coefficients.view(), found);
+    host_tensor<scalar> total({e}), rest({e});
     for (index_t j = 0; j < e; ++j) {
-      double all = 0, beside = 0;
-      for (index_t w = 0; w < n; ++w) {
-        const auto mean = static_cast<double>(mean_effect(w, j));
-        all += mean;
-        if (has_rest) beside += mean - static_cast<double>(own(0, w, j));
-      }
-      total(j) = static_cast<scalar>(all - beside);
-      rest(j) = static_cast<scalar>(beside / static_cast<double>(n));
+      double all = 0;
+      for (index_t w = 0; w < n; ++w) all += static_cast<double>(found.mean_effect(w, j));
+      total(j) = static_cast<scalar>(all - static_cast<double>(n) * beside(j));
+      rest(j) = static_cast<scalar>(beside(j));
     }
     be.upload(host_view<const scalar>(total), mean_total.view());
     be.upload(host_view<const scalar>(rest), mean_rest.view());
