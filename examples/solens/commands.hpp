@@ -18,6 +18,8 @@ void run_ablate(const ablate_call&);
 void run_segment(const segment_call&);
 void run_heads(const heads_call&);
 void run_pairs(const pairs_call&);
+void run_concepts(const concepts_call&);
+void run_adversarial(const adversarial_call&);
 
 /// Writes the page and prints its path.
 void run_report(const report_call&);

@@ -1,9 +1,9 @@
 #include <solens/lens/direct.hpp>
-#include <solens/lens/indirect.hpp>
 #include <solens/lens/second_order.hpp>
 
 #include "array_output.hpp"
 #include "commands.hpp"
+#include "indirect_pass.hpp"
 #include "lens_run.hpp"
 
 namespace solens::program {
@@ -95,41 +95,11 @@ void direct(const B& be, const task& t) {
   });
 }
 
-/// Two passes over the images: the means that stand in for a neuron, then the effects.
 template <tensor_backend B>
 void indirect(const B& be, const task& t) {
-  const index_t e = t.model.config.d_joint, layer = t.call.layer;
-  const index_t at_once = bounded_batch(t.call.common.batch, t.n_neurons * e);
-  std::vector<site> sites = readout_sites();
-  sites.push_back({site_kind::mlp_post, layer});
-  sites.push_back({site_kind::resid_post, layer});
-  auto input = t.images(at_once);
-  lens_run<B> run(be, load_vision_tower(be, t.model), std::min(at_once, input->size()), sites);
-  writer_mean<B> mean;
-  for_each_batch(*input, "means", t.call.common.quiet, [&](const image_input::batch& batch) {
-    run(batch.pixels);
-    mean.add(be, run.cache().at({site_kind::mlp_post, layer}));
-  });
-  const const_view_of<B> means = t.call.one_mean ? mean.overall(be) : mean.by_token();
-
-  const auto weights = lens_weights_of(run.tower());
-  const head_maps<B> heads(be, weights, convention::centered);
-  const index_t streams = std::min(t.call.common.batch, t.n_neurons);
-  indirect_map<B> map(be, heads, weights, layer, t.call.neurons,
-                      {.coefficient = t.call.coefficient, .batch = streams});
-  auto rest_of_pass = run.tower().make_workspace(be, streams);
-  const auto finish = [&](view_of<B> residual, view_of<B> representation) {
-    throw_if_stopped();
-    run.tower().forward_from(be, layer + 1, entry::block, residual, rest_of_pass, representation);
-  };
-  input = t.images(at_once);
-  for_each_batch(*input, "effects", t.call.common.quiet, [&](const image_input::batch& batch) {
-    const auto activations = run(batch.pixels);
-    auto effects = be.allocate({batch.pixels.extent(0), t.n_neurons, e});
-    map.effects(be, activations, run.cache().at({site_kind::resid_post, layer}),
-                run.cache().at({site_kind::mlp_post, layer}), means, finish, effects.view());
-    write(be, const_view_of<B>(effects.view()), t.out);
-  });
+  indirect_pass(be, t.call.common, t.call.input, t.model,
+                {t.call.layer, t.call.neurons, t.call.one_mean, t.call.coefficient},
+                [&](const_view_of<B> effects) { write(be, effects, t.out); });
 }
 
 }  // namespace

@@ -366,16 +366,21 @@ void declare_analyze(CLI::App& app, action& run) {
   sub.final_callback([o, &run] { run = [o] { run_analyze(*o); }; });
 }
 
+/// The model of a run, where it lies elsewhere by now.
+void add_model_of_run(CLI::App& sub, model_options& place) {
+  CLI::Option* model =
+      add_path(sub, "--model", place.model, "The model of the run [where the run found it]", "M");
+  add_path(sub, "--config", place.config, "Configuration to use instead of the model's own")
+      ->needs(model);
+}
+
 void declare_describe(CLI::App& app, action& run) {
   auto o = std::make_shared<describe_call>();
   CLI::App& sub = subcommand(app, "describe", "--run DIR --words FILE [options]",
                              "Every neuron of a run in words, in place of what it has");
   add_path(sub, "--run", o->run, "Run folder of analyze", "DIR")->required();
   add_words(sub, o->words, true);
-  CLI::Option* model = add_path(sub, "--model", o->model.model,
-                                "The model of the run [where the run found it]", "M");
-  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
-      ->needs(model);
+  add_model_of_run(sub, o->model);
   add_common(sub, o->common);
   sub.final_callback([o, &run] { run = [o] { run_describe(*o); }; });
 }
@@ -414,10 +419,7 @@ void declare_ablate(CLI::App& app, action& run) {
         return "expected a file that ends in .safetensors, got '" + path + "'";
       });
   add_path(sub, "--out", o->out, "Where the JSON goes [standard output]");
-  CLI::Option* model = add_path(sub, "--model", o->model.model,
-                                "The model of the run [where the run found it]", "M");
-  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
-      ->needs(model);
+  add_model_of_run(sub, o->model);
   add_common(sub, o->common);
   sub.final_callback([o, &run] {
     if (o->input.labels.empty() == o->label_ids.empty()) {
@@ -525,10 +527,7 @@ void declare_pairs(CLI::App& app, action& run) {
   sub.add_option("--heads", o->heads, "Later heads a neuron [3]")
       ->type_name("N")
       ->check(CLI::Range(1, 4096));
-  CLI::Option* model = add_path(sub, "--model", o->model.model,
-                                "The model of the run [where the run found it]", "M");
-  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
-      ->needs(model);
+  add_model_of_run(sub, o->model);
   add_common(sub, o->common);
   sub.final_callback([o, &run] { run = [o] { run_pairs(*o); }; });
 }
@@ -573,10 +572,7 @@ void declare_segment(CLI::App& app, action& run) {
       ->check(CLI::Range(0.0, 1.0));
   sub.add_option("--seed", o->seed, "Of random neurons [0]")->type_name("N");
   add_path(sub, "--out", o->out, "Folder for PNGs and segmentation.json", "DIR")->required();
-  CLI::Option* model = add_path(sub, "--model", o->model.model,
-                                "The model of the run [where the run found it]", "M");
-  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
-      ->needs(model);
+  add_model_of_run(sub, o->model);
   add_common(sub, o->common);
   sub.final_callback([o, &run] {
     if (!o->masks.empty() && o->input.images.empty()) {
@@ -600,12 +596,99 @@ void declare_report(CLI::App& app, action& run) {
       ->check(CLI::Range(1, 1000));
   add_path(sub, "--ablation", o->ablation, "JSON of ablate [the run folder's ablation.json]");
   add_path(sub, "--out", o->out, "Where the page goes [report.html in the run folder]");
-  CLI::Option* model = add_path(sub, "--model", o->model.model,
-                                "The model of the run [where the run found it]", "M");
-  add_path(sub, "--config", o->model.config, "Configuration to use instead of the model's own")
-      ->needs(model);
+  add_model_of_run(sub, o->model);
   add_common(sub, o->common);
   sub.final_callback([o, &run] { run = [o] { run_report(*o); }; });
+}
+
+void add_count(CLI::App& sub, const std::string& name, index_t& count, const std::string& what) {
+  sub.add_option(name, count, what)->type_name("N")->check(CLI::Range(1, 1'000'000));
+}
+
+void declare_concepts(CLI::App& app, action& run) {
+  auto o = std::make_shared<concepts_call>();
+  CLI::App& sub = subcommand(
+      app, "concepts", "--run DIR (--image F | --images PATH | --pixels F) [options] | --index F",
+      "Words that the significant neurons say of images");
+  CLI::App& input = one_of(sub, "Images, one of");
+  input
+      .add_option_function<std::string>(
+          "--image",
+          [o](const std::string& path) {
+            o->input.images = path;
+            o->input.strict = true;
+          },
+          "An image")
+      ->type_name("FILE");
+  add_images(sub, input, o->input);
+  add_pixels(input, o->input);
+  add_path(input, "--index", o->index, "What an earlier call wrote, to --find in");
+  CLI::Option* folder = add_path(sub, "--run", o->run, "Run folder of analyze, with words", "DIR");
+  add_numbers(sub, "--layers", o->layers, "Layers, as in 8,9,10 or 8-10, or all [all of the run]");
+  add_count(sub, "--top-words", o->top_words, "Words kept of each image [20]");
+  add_count(sub, "--top-neurons", o->top_neurons, "Neurons named for each word [10]");
+  sub.add_option("--find", o->find, "List the images that have this word among theirs")
+      ->type_name("WORD");
+  sub.add_option("--memory", o->memory,
+                 "Memory for the layers; several passes where they need more [4GB]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  add_path(sub, "--out", o->out, "Where the JSON goes [standard output]");
+  add_model_of_run(sub, o->model);
+  add_common(sub, o->common);
+  sub.final_callback([o, folder, &run] {
+    if (o->index.empty() && folder->count() == 0) throw CLI::RequiredError("--run");
+    if (!o->index.empty() && o->find.empty()) throw CLI::RequiresError("--index", "--find");
+    run = [o] { run_concepts(*o); };
+  });
+}
+
+void declare_adversarial(CLI::App& app, action& run) {
+  auto o = std::make_shared<adversarial_call>();
+  CLI::App& sub =
+      subcommand(app, "adversarial", "--run DIR --class-0 NAME --class-1 NAME [options]",
+                 "Words that make pictures of class 1 look like class 0");
+  add_path(sub, "--run", o->run, "Run folder of analyze, with words", "DIR")->required();
+  sub.add_option("--class-0", o->class_0, "Name of the class to be taken for")
+      ->type_name("NAME")
+      ->required();
+  sub.add_option("--class-1", o->class_1, "Name of the class that is there")
+      ->type_name("NAME")
+      ->required();
+  add_numbers(sub, "--layers", o->layers, "Layers, as in 8,9,10 or 8-10, or all [all of the run]");
+  add_count(sub, "--neurons", o->neurons, "Neurons whose words count [100]");
+  add_count(sub, "--words-out", o->words_out, "Words listed [50]");
+  add_count(sub, "--words-in-prompt", o->words_in_prompt, "Of these, in the prompt [25]");
+  sub.add_option("--near", o->near,
+                 "Cosine with a class's name from which on a word is a synonym, left out [0.9]")
+      ->type_name("X");
+  add_path(sub, "--templates", o->texts.templates,
+           "Text file, a sentence with {} a line, for the classes [a photo of a {}.]");
+  add_path(sub, "--vocab", o->texts.vocab, vocab_help);
+  CLI::App& input = *sub.add_option_group("Images for the baseline of indirect effects, one of");
+  input.require_option(0, 1);
+  add_images(sub, input, o->input);
+  add_pixels(input, o->input);
+  sub.add_option("--seed", o->seed, "Of the random words [0]")->type_name("N");
+  CLI::Option* write =
+      sub.add_option("--write-with", o->write_with,
+                     "Command that reads the prompt and writes captions, one a line")
+          ->type_name("CMD");
+  add_count(sub, "--captions", o->captions, "Captions asked for [10]");
+  CLI::Option* paint = sub.add_option("--paint-with", o->paint_with,
+                                      "Command that reads a caption and writes a JPEG or PNG")
+                           ->type_name("CMD")
+                           ->needs(write);
+  CLI::Option* pictures =
+      add_path(sub, "--pictures", o->pictures, "Folder that the pictures go to", "DIR");
+  paint->needs(pictures);
+  pictures->needs(paint);
+  add_path(sub, "--evaluate", o->evaluate, "Pictures to classify [those painted]", "PATH")
+      ->excludes(paint);
+  add_path(sub, "--out", o->out, "Where the JSON goes [standard output]");
+  add_model_of_run(sub, o->model);
+  add_common(sub, o->common);
+  sub.final_callback([o, &run] { run = [o] { run_adversarial(*o); }; });
 }
 
 /// The subcommand that was named, or the program when none was.
@@ -667,6 +750,8 @@ int main(int argc, char** argv) {
   declare_heads(app, run);
   declare_pairs(app, run);
   declare_report(app, run);
+  declare_concepts(app, run);
+  declare_adversarial(app, run);
   try {
     app.parse(argc, argv);
     if (!run) throw CLI::RequiredError("A subcommand");

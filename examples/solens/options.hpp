@@ -206,4 +206,39 @@ struct report_call {
   std::string out;                                 ///< empty: report.html in the run folder
 };
 
+/// Exactly one of `input.images`, `input.pixels` and `index` is set.
+struct concepts_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  image_options input;
+  std::string index;                          ///< what an earlier call wrote
+  std::string run;                            ///< empty with `index`
+  std::vector<index_t> layers;                ///< empty: the run's
+  index_t top_words = 20;                     ///< of each image
+  index_t top_neurons = 10;                   ///< named for each word
+  std::string find;                           ///< a word; empty: all that images hold
+  std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
+  std::string out;                            ///< JSON; empty: standard output
+};
+
+struct adversarial_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  std::string class_0, class_1;
+  std::vector<index_t> layers;  ///< empty: the run's
+  index_t words_out = 50;
+  index_t words_in_prompt = 25;
+  index_t neurons = 100;
+  double near = 0.9;       ///< cosine from which on a word is a class's synonym
+  class_options texts;     ///< templates and vocab only
+  image_options input;     ///< for the baseline of indirect effects; none: without it
+  std::uint64_t seed = 0;  ///< of the random words
+  index_t captions = 10;
+  std::string write_with, paint_with;  ///< commands; empty: not run
+  std::string pictures;                ///< folder for what is painted
+  std::string evaluate;                ///< pictures to classify; empty: the painted ones
+  std::string out;                     ///< JSON; empty: standard output
+};
+
 }  // namespace solens::program
