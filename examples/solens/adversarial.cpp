@@ -17,6 +17,7 @@
 
 #include "classifier.hpp"
 #include "commands.hpp"
+#include "contact_sheet.hpp"
 #include "described_run.hpp"
 #include "indirect_pass.hpp"
 #include "outside_command.hpp"
@@ -191,6 +192,8 @@ report_json evaluate(const B& be, const adversarial_call& call, const clip_sourc
                           {"margin", static_cast<float>(margin)}});
     }
   });
+  std::stable_sort(pictures.begin(), pictures.end(),
+                   [](const auto& a, const auto& b) { return a.at("margin") > b.at("margin"); });
   const auto n = static_cast<double>(taken[0] + taken[1]);
   return {{"source", place},
           {"count", taken[0] + taken[1]},
@@ -273,6 +276,11 @@ report_json make_report(const B& be, const adversarial_call& call, const clip_so
   if (!work.captions.empty()) report["captions"] = work.captions;
   if (!work.pictures.empty()) {
     report["evaluation"] = evaluate(be, call, model, classes, work.pictures);
+  }
+  if (!call.sheet.empty()) {
+    std::vector<std::string> paths;
+    for (const auto& p : report["evaluation"]["pictures"]) paths.push_back(p.at("picture"));
+    write_contact_sheet(call.sheet, paths);
   }
   return report;
 }

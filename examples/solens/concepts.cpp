@@ -13,6 +13,7 @@
 
 #include "commands.hpp"
 #include "console.hpp"
+#include "contact_sheet.hpp"
 #include "described_run.hpp"
 #include "lens_run.hpp"
 #include "run_model.hpp"
@@ -228,6 +229,11 @@ void run_concepts(const concepts_call& call) {
   if (!call.out.empty()) out.emplace(call.out);
   report_json report = call.index.empty() ? make_report(call) : read_index(call.index);
   if (!call.find.empty()) report = find(report, call.find);
+  if (!call.sheet.empty()) {
+    std::vector<std::string> paths;
+    for (const auto& hit : report.at("found")) paths.push_back(hit.at("image"));
+    write_contact_sheet(call.sheet, paths);
+  }
   if (!call.common.quiet) {
     std::cerr << (call.find.empty() ? in_words(report) : hits_in_words(report));
   }

@@ -629,6 +629,8 @@ void declare_concepts(CLI::App& app, action& run) {
   add_count(sub, "--top-neurons", o->top_neurons, "Neurons named for each word [10]");
   sub.add_option("--find", o->find, "List the images that have this word among theirs")
       ->type_name("WORD");
+  add_path(sub, "--sheet", o->sheet, "PNG that shows the first of the images found")
+      ->needs("--find");
   sub.add_option("--memory", o->memory,
                  "Memory for the layers; several passes where they need more [4GB]")
       ->type_name("SIZE")
@@ -685,10 +687,16 @@ void declare_adversarial(CLI::App& app, action& run) {
   pictures->needs(paint);
   add_path(sub, "--evaluate", o->evaluate, "Pictures to classify [those painted]", "PATH")
       ->excludes(paint);
+  add_path(sub, "--sheet", o->sheet, "PNG that shows pictures, those most like class 0 first");
   add_path(sub, "--out", o->out, "Where the JSON goes [standard output]");
   add_model_of_run(sub, o->model);
   add_common(sub, o->common);
-  sub.final_callback([o, &run] { run = [o] { run_adversarial(*o); }; });
+  sub.final_callback([o, &run] {
+    if (!o->sheet.empty() && o->evaluate.empty() && o->paint_with.empty()) {
+      throw CLI::ValidationError("--sheet", "goes with --evaluate or --paint-with");
+    }
+    run = [o] { run_adversarial(*o); };
+  });
 }
 
 /// The subcommand that was named, or the program when none was.

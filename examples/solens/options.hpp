@@ -217,6 +217,7 @@ struct concepts_call {
   index_t top_words = 20;                     ///< of each image
   index_t top_neurons = 10;                   ///< named for each word
   std::string find;                           ///< a word; empty: all that images hold
+  std::string sheet;                          ///< PNG of the images found; empty: none
   std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
   std::string out;                            ///< JSON; empty: standard output
 };
@@ -238,6 +239,7 @@ struct adversarial_call {
   std::string write_with, paint_with;  ///< commands; empty: not run
   std::string pictures;                ///< folder for what is painted
   std::string evaluate;                ///< pictures to classify; empty: the painted ones
+  std::string sheet;                   ///< PNG of these, most like class 0 first; empty: none
   std::string out;                     ///< JSON; empty: standard output
 };
 

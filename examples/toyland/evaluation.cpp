@@ -82,9 +82,6 @@ host_tensor<float> clip::of_pictures(std::span<const solens::rgb_image> pictures
   return rows;
 }
 
-namespace {
-
-/// What stands for each kind: the mean over templates, [kinds, E].
 host_tensor<float> kind_classifier(const clip& model) {
   std::vector<solens::prompt_template> templates;
   for (const char* text : kind_sentences) templates.emplace_back(text);
@@ -105,6 +102,8 @@ host_tensor<float> kind_classifier(const clip& model) {
   normalize_rows(means);
   return means;
 }
+
+namespace {
 
 /// The kinds, by falling similarity.
 std::array<int, n_kinds> ranked_kinds(const host_tensor<float>& classifier, const float* picture) {

@@ -57,6 +57,9 @@ struct zero_shot_score {
   double all;   ///< share of things whose kind is among the n highest, where n things are there
 };
 
+/// What stands for each kind: the normalised mean of its `kind_sentences`, [n_kinds, E].
+solens::host_tensor<float> kind_classifier(const clip&);
+
 /// How well a CLIP tells which kinds of things are in scenes that are painted for it, by
 /// `kind_sentences`.
 zero_shot_score zero_shot(const clip&, const data_set_options&);

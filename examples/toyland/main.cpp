@@ -10,11 +10,14 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <iterator>  // std::istreambuf_iterator
 #include <string>
 #include <vector>
 
 #include <solens/image/encode_png.hpp>
 
+#include "adversarial_trial.hpp"
+#include "concept_evaluation.hpp"
 #include "data_set.hpp"
 #include "evaluation.hpp"
 #include "grammar.hpp"
@@ -84,16 +87,24 @@ void declare_words(CLI::App& app) {
 
 void declare_prompt(CLI::App& app, prompt_call& call) {
   CLI::App* sub = app.add_subcommand("prompt", "Paints what a text asks for");
-  sub->add_option("text", call.text, "\"a red boat on the sea and a yellow moon\"")->required();
+  sub->add_option("text", call.text,
+                  "\"a red boat on the sea and a yellow moon\"; - reads it from standard input")
+      ->required();
   sub->add_option("--seed", call.seed, "Other seeds, other pictures [1]");
   sub->add_option("--side", call.side, "Pixels a side [256]")->check(CLI::Range(8, 1024));
-  sub->add_option("--out", call.out, "The PNG file")->required();
+  sub->add_option("--out", call.out, "The PNG file; - for standard output")->required();
   sub->callback([&call] {
+    if (call.text == "-") call.text.assign(std::istreambuf_iterator<char>(std::cin), {});
     const parsed_prompt prompt = parse(call.text);
     for (const std::string& word : prompt.ignored)
       std::cerr << "toyland: no '" << word << "' here\n";
     const scene s = imagine(prompt.told, call.seed);
-    solens::write_png(call.out, paint(s, call.side).image.view());
+    const solens::rgb_image image = paint(s, call.side).image;
+    if (call.out == "-") {
+      std::cout << solens::encode_png(image.view());
+      return;
+    }
+    solens::write_png(call.out, image.view());
     random_source r(call.seed);
     std::cout << caption(describe(s), r) << '\n';
   });
@@ -245,6 +256,91 @@ void declare_segment(CLI::App& app, segmentation_call& call) {
   sub->callback([&call] { segment(call); });
 }
 
+struct concepts_call {
+  std::string model;
+  concept_options how;
+};
+
+void declare_concepts(CLI::App& app, concepts_call& call) {
+  CLI::App* sub = app.add_subcommand("concepts", "Whether the words that scenes get are true");
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--n", call.how.scenes.n, "Scenes that neurons are described from [5000]")
+      ->check(CLI::Range(50, 100'000));
+  sub->add_option("--fresh", call.how.fresh.n, "Scenes that get words [500]")
+      ->check(CLI::Range(1, 100'000));
+  sub->add_option("--seed", call.how.fresh.seed, "Of these [99]");
+  sub->add_option("--layers", call.how.layers, "Layers, as in 3,4 [all with later blocks]")
+      ->delimiter(',');
+  sub->add_option("--atoms", call.how.atoms, "Words a neuron [32]")->check(CLI::Range(1, 128));
+  sub->callback([&call] {
+    std::printf("%-24s %8s %8s %8s\n", "share of true words", "first", "first 5", "first 10");
+    for (const auto& [method, at] : evaluate_concepts(clip(call.model), call.how)) {
+      std::printf("%-24s %7.1f%% %7.1f%% %7.1f%%\n", method.c_str(), 100 * at[0], 100 * at[1],
+                  100 * at[2]);
+    }
+  });
+}
+
+struct adversarial_call {
+  std::string model;
+  adversarial_options how;
+};
+
+/// A mean and its spread over seeds, in percent.
+std::string mean_and_spread(const std::vector<double>& shares) {
+  double sum = 0, squares = 0;
+  for (const double s : shares) sum += s, squares += s * s;
+  const auto n = static_cast<double>(shares.size());
+  const double mean = sum / n, variance = (squares / n - mean * mean) * n / std::max(1.0, n - 1);
+  char text[40];
+  std::snprintf(text, sizeof text, "%.1f +- %.1f", 100 * mean,
+                100 * std::sqrt(std::max(0.0, variance)));
+  return text;
+}
+
+void print_adversarial(const std::vector<adversarial_result>& results) {
+  std::printf("%-22s", "");
+  for (const char* choice : word_choices) std::printf(" %18s", choice);
+  std::printf("\n");
+  std::array<std::vector<double>, word_choices.size()> all;  // by choice and seed, over the pairs
+  for (const auto& r : results) {
+    const std::string pair =
+        std::string(name_of(r.there)) + " for " + std::string(name_of(r.taken_for));
+    std::printf("%-22s", pair.c_str());
+    for (std::size_t c = 0; c < word_choices.size(); ++c) {
+      std::printf(" %18s", mean_and_spread(r.share[c]).c_str());
+      all[c].resize(r.share[c].size());
+      for (std::size_t s = 0; s < all[c].size(); ++s) {
+        all[c][s] += r.share[c][s] / static_cast<double>(results.size());
+      }
+    }
+    std::printf("\n");
+  }
+  std::printf("%-22s", "all");
+  for (const auto& shares : all) std::printf(" %18s", mean_and_spread(shares).c_str());
+  std::printf("\n");
+}
+
+void declare_adversarial(CLI::App& app, adversarial_call& call) {
+  CLI::App* sub = app.add_subcommand("adversarial", "Whether spurious words deceive the model");
+  sub->add_option("--model", call.model, "Folder of the model")->required();
+  sub->add_option("--n", call.how.scenes.n, "Scenes that neurons are described from [5000]")
+      ->check(CLI::Range(50, 100'000));
+  sub->add_option("--pictures", call.how.pictures, "Pictures a pair, choice and seed [40]")
+      ->check(CLI::Range(1, 100'000));
+  sub->add_option("--words", call.how.words, "Words that captions are made from [25]")
+      ->check(CLI::Range(1, 400));
+  sub->add_option("--words-a-caption", call.how.words_a_caption, "Of these, in a caption [4]")
+      ->check(CLI::Range(1, 10));
+  sub->add_option("--neurons", call.how.neurons, "Neurons whose words count [100]")
+      ->check(CLI::Range(1, 100'000));
+  sub->add_option("--layers", call.how.layers, "Layers, as in 3,4 [all with later blocks]")
+      ->delimiter(',');
+  sub->add_option("--seeds", call.how.seeds, "Of words, captions and pictures [1,2,3]")
+      ->delimiter(',');
+  sub->callback([&call] { print_adversarial(try_adversarial(clip(call.model), call.how)); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -263,6 +359,10 @@ int main(int argc, char** argv) {
   declare_truth(app, truth_words);
   declare_segment(app, segment_options);
   declare_words(app);
+  concepts_call concepts_options;
+  declare_concepts(app, concepts_options);
+  adversarial_call adversarial_options_of_call;
+  declare_adversarial(app, adversarial_options_of_call);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -23,27 +23,6 @@ namespace {
 
 constexpr index_t at_once = 50;  // scenes in a batch
 
-/// Runs the vision tower over scenes and calls f(first, cache) for every batch.
-template <class F>
-void for_each_batch(const clip& model, const data_set_options& o,
-                    std::span<const solens::site> sites, F&& f) {
-  const backend& be = model.be();
-  const index_t side = model.vision().config().image_size;
-  auto work = model.vision().make_workspace(be, at_once);
-  auto cache = model.vision().make_cache(be, at_once, sites);
-  tensor pixels({at_once, 3, side, side}), representation({at_once, model.vision().d_joint()});
-  for (index_t first = 0; first < o.n; first += at_once) {
-    const index_t n = std::min<index_t>(at_once, o.n - first);
-    for (index_t i = 0; i < n; ++i) {
-      model.prepare(paint(scene_of(o, static_cast<int>(first + i)), o.side).image,
-                    pixels.view()[i]);
-    }
-    model.vision().forward(be, pixels.view().slice(0, 0, n), work,
-                           representation.view().slice(0, 0, n), &cache);
-    f(first, std::as_const(cache));
-  }
-}
-
 /// The largest and the mean activation over the tokens, in columns of [n_neurons, n_scenes].
 /// @param writers  [n, n_tokens, n_neurons]
 void pool(in writers, index_t first, tensor& largest, tensor& mean) {
@@ -62,6 +41,26 @@ void pool(in writers, index_t first, tensor& largest, tensor& mean) {
 }
 
 }  // namespace
+
+void for_each_batch(
+    const clip& model, const data_set_options& o, std::span<const solens::site> sites,
+    const std::function<void(index_t, const solens::activation_cache<backend>&)>& f) {
+  const backend& be = model.be();
+  const index_t side = model.vision().config().image_size;
+  auto work = model.vision().make_workspace(be, at_once);
+  auto cache = model.vision().make_cache(be, at_once, sites);
+  tensor pixels({at_once, 3, side, side}), representation({at_once, model.vision().d_joint()});
+  for (index_t first = 0; first < o.n; first += at_once) {
+    const index_t n = std::min<index_t>(at_once, o.n - first);
+    for (index_t i = 0; i < n; ++i) {
+      model.prepare(paint(scene_of(o, static_cast<int>(first + i)), o.side).image,
+                    pixels.view()[i]);
+    }
+    model.vision().forward(be, pixels.view().slice(0, 0, n), work,
+                           representation.view().slice(0, 0, n), &cache);
+    f(first, std::as_const(cache));
+  }
+}
 
 seen_scenes::seen_scenes(const clip& model, const data_set_options& o,
                          const std::vector<index_t>& layers)

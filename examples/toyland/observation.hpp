@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>  // std::function
 #include <span>
 #include <vector>
 
@@ -14,6 +15,12 @@
 
 /// What neurons do on scenes that are painted for them, in memory.
 namespace toyland {
+
+/// Runs the vision tower over scenes and calls f(first, cache) for every batch of them.
+/// @param sites  that the cache keeps
+void for_each_batch(
+    const clip&, const data_set_options&, std::span<const solens::site> sites,
+    const std::function<void(solens::index_t, const solens::activation_cache<clip::backend>&)>& f);
 
 /// Effects of one layer's neurons as coefficients of directions, and their activations.
 struct seen_layer {
