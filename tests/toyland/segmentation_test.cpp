@@ -2,7 +2,9 @@
 
 #include <map>
 
+#include <solens/backend/eigen.hpp>
 #include <solens/findings/analysis.hpp>
+#include <solens/image/preprocess.hpp>
 #include <solens/model/lens_views.hpp>
 #include <solens/model/load.hpp>
 #include <solens/weights/safetensors_writer.hpp>
