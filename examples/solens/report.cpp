@@ -240,7 +240,8 @@ void run_report(const report_call& call) {
 
   page["atoms"] = n_atoms;
   page["probabilities"] = norm_probabilities;
-  page["pictures"] = {{"count", pictures.count}, {"note", pictures.note}};
+  page["pictures"] = {
+      {"count", pictures.count}, {"heat_ranks", pictures.heat_ranks}, {"note", pictures.note}};
   page["words"] = words;
   page["images"] = shown.names;
   report_data data{"solens: " + fs::path(record.at("model").at("path")).filename().string(),

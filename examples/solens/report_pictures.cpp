@@ -38,13 +38,22 @@ struct gallery {
   std::vector<float> heat;                     ///< a row of tokens for each showing that has one
   host_tensor<index_t> heat_row;               ///< [neurons, shown]: its row, or -1
   index_t n_tokens = 0;
-  std::size_t room = 0;  ///< bytes of the page that are left
-  bool full = false;     ///< an image did not fit any more
+  index_t heat_ranks = 0;  ///< showings of a lower rank have a heat map
+  std::size_t room = 0;    ///< bytes of the page that are left
+  bool full = false;       ///< an image did not fit any more
+
+  /// Gives half of the room to heat maps, of the same ranks for all neurons.
+  void share_room() {
+    const auto one_rank = static_cast<std::size_t>(heat_row.extent(0) * n_tokens) * 4 / 3;
+    heat_ranks = std::min(heat_row.extent(1), static_cast<index_t>(room / 2 / one_rank));
+  }
 
   /// Takes the room that an image needs with its heat maps, in base64.
   bool reserve(index_t image, std::size_t thumbnail_bytes) {
-    const auto n = shown_at[static_cast<std::size_t>(image)].size();
-    const std::size_t bytes = (thumbnail_bytes + n * static_cast<std::size_t>(n_tokens)) * 4 / 3;
+    const auto& places = shown_at[static_cast<std::size_t>(image)];
+    const auto n = std::count_if(places.begin(), places.end(),
+                                 [&](const showing& s) { return s.rank < heat_ranks; });
+    const std::size_t bytes = (thumbnail_bytes + static_cast<std::size_t>(n * n_tokens)) * 4 / 3;
     full = bytes > room;
     if (!full) room -= bytes;
     return !full;
@@ -136,6 +145,7 @@ void keep_heat(const B& be, layer_of_gallery<B>& layer, const attention_routes<B
     for (const showing& s :
          to.shown_at[static_cast<std::size_t>(images[static_cast<std::size_t>(i)])]) {
       if (s.neuron < layer.first || s.neuron >= layer.first + n) continue;
+      if (s.rank >= to.heat_ranks) continue;
       to.heat_row(s.neuron, s.rank) = std::ssize(to.heat) / to.n_tokens;
       const auto row = row_of(std::as_const(host).view()[i], s.neuron - layer.first);
       to.heat.insert(to.heat.end(), row.data, row.data + row.size);
@@ -285,20 +295,22 @@ report_pictures make_pictures(const report_call& call, const run_folder& folder,
   if (there == 0) {
     return {{},
             0,
+            0,
             "without pictures: no image is where the run found it, such as " + shown.names.front()};
   }
   try {
     const clip_source model = open_model_of_run(call.run, record, call.model);
     g.n_tokens = vision_of(model).n_tokens();
+    g.share_room();
     with_backend(call.common, [&]<tensor_backend B>(const B& be) {
       fill(be, call, folder, record, model, order, std::move(paths), g);
     });
   } catch (const interrupted&) {
     throw;
   } catch (const error& e) {
-    return {{}, 0, std::string("without pictures: ") + e.what()};
+    return {{}, 0, 0, std::string("without pictures: ") + e.what()};
   }
-  report_pictures result{columns_of(g), 0, {}};
+  report_pictures result{columns_of(g), 0, g.heat_ranks, {}};
   for (const std::string& picture : g.thumbnails) result.count += !picture.empty();
   result.note = what_is_missing(g, result.count, there, wanted);
   return result;

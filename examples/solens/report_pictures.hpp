@@ -20,8 +20,9 @@ struct shown_images {
 /// Small pictures of images and where on them effects arise.
 struct report_pictures {
   std::vector<report_column> columns;  ///< thumbnails and heat maps, see `data_js`; may be empty
-  index_t count = 0;                   ///< images that have both
-  std::string note;                    ///< what is missing and why; empty where nothing is
+  index_t count = 0;                   ///< images that have a picture
+  index_t heat_ranks = 0;  ///< of each neuron, so many of its strongest have a heat map, too
+  std::string note;        ///< what is missing and why; empty where nothing is
 };
 
 /// Runs the model over the images that stand highest with most neurons, until the budget is spent.

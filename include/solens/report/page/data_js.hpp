@@ -7,7 +7,7 @@ namespace solens::report_page {
 /// The data of the page.
 ///
 /// JSON in #run: `record` (run.json), `layers` [{layer, neurons, heads}], `shown` images and
-/// `atoms` words a neuron, `probabilities` of the quantiles, `pictures` {count, note}, `ablation`
+/// `atoms` words a neuron, `probabilities` of the quantiles, `pictures` {count, heat_ranks, note}, `ablation`
 /// and `head_words` (or null), `words`, `images` (names).
 ///
 /// Columns, base64 in #column-<name>, each over the N neurons of all layers in order:
@@ -19,7 +19,8 @@ namespace solens::report_page {
 ///                            weights in parts of the scale; only with words
 ///   heads, head_scale        [N, later heads], in parts of the scale; may be missing
 ///   thumbnails, thumbnail_sizes       bytes of pictures, and their number by image, 0 for none
-///   heat, heat_scale         [neuron and rank of each image with a picture, tokens], [N]
+///   heat, heat_scale         [neuron and rank, below heat_ranks, of each image with a picture,
+///                            tokens], [N]
 inline constexpr std::string_view data_js = R"js(
 const run = JSON.parse(document.getElementById('run').textContent);
 
@@ -170,12 +171,13 @@ let heatStart = null;
 // {scale, tokens: the class token and the patches row by row, in parts of the scale}, or null.
 function heatOf(n, rank) {
   const at = n * shown;
-  if (!columns.heat || !hasPicture(columns.top_images[at + rank])) return null;
+  const ranks = run.pictures.heat_ranks;
+  if (!columns.heat || rank >= ranks || !hasPicture(columns.top_images[at + rank])) return null;
   if (!heatStart) {
     heatStart = new Uint32Array(neuronCount + 1);
     for (let i = 0; i < neuronCount; ++i) {
       let count = 0;
-      for (let r = 0; r < shown; ++r) count += hasPicture(columns.top_images[i * shown + r]);
+      for (let r = 0; r < ranks; ++r) count += hasPicture(columns.top_images[i * shown + r]);
       heatStart[i + 1] = heatStart[i] + count;
     }
   }
