@@ -7,8 +7,8 @@ namespace solens::report_page {
 /// The data of the page.
 ///
 /// JSON in #run: `record` (run.json), `layers` [{layer, neurons, heads}], `shown` images and
-/// `atoms` words a neuron, `probabilities` of the quantiles, `pictures` {count, heat_ranks, note}, `ablation`
-/// and `head_words` (or null), `words`, `images` (names).
+/// `atoms` words a neuron, `probabilities` of the quantiles, `pictures` {count, heat_ranks, note},
+/// `ablation` and `head_words` (or null), `words`, `images` (names).
 ///
 /// Columns, base64 in #column-<name>, each over the N neurons of all layers in order:
 ///   explained_variance, explained_variance_all, threshold, top_share, largest_norm   [N]
