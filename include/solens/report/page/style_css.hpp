@@ -151,9 +151,9 @@ main { flex: 1; min-height: 0; overflow: auto; }
 .frame img { transition: filter .2s; }
 .heat { opacity: 0; transition: opacity .2s; }
 .with-heat .heat { opacity: 1; }
-.with-heat img { filter: grayscale(.8) brightness(.85) contrast(.85); }
+.with-heat .frame:has(.heat) img { filter: grayscale(.8) brightness(.85) contrast(.85); }
 .with-heat .figure:hover .heat { opacity: 0; }
-.with-heat .figure:hover img { filter: none; }
+.with-heat .figure:hover .frame img { filter: none; }
 .frame.none { display: grid; place-items: center; padding: .3rem; color: var(--soft);
   font-size: .7rem; overflow-wrap: anywhere; text-align: center; }
 .no-pictures .frame { aspect-ratio: auto; min-height: 2.6rem; }
