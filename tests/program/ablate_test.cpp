@@ -18,18 +18,6 @@ namespace {
 
 using words = std::vector<std::string>;
 
-words joined(words a, const words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-outcome run(const words& call_words) {
-  outcome o = call(call_words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-  return o;
-}
-
 /// An analysis of layers of tiny-a over the 64 images of the stages, with a classifier and labels
 /// for the 16 others.
 struct example {

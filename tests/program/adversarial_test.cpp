@@ -22,18 +22,6 @@ namespace {
 using words = std::vector<std::string>;
 using vectors = host_tensor<float>;
 
-words joined(words a, const words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-outcome run(const words& call_words) {
-  outcome o = call(call_words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-  return o;
-}
-
 double dot(const vectors& a, index_t i, const vectors& b, index_t j) {
   double sum = 0;
   for (index_t k = 0; k < a.extent(1); ++k) sum += double{a(i, k)} * double{b(j, k)};

@@ -89,6 +89,21 @@ inline outcome call(const std::vector<std::string>& words, const streams& with =
   return running_program(words, with).wait();
 }
 
+/// The same for a call that has to succeed.
+inline outcome run(const std::vector<std::string>& words) {
+  outcome o = call(words);
+  INFO(o.err);
+  REQUIRE(o.exit_code == 0);
+  return o;
+}
+
+/// Words, and more of them.
+inline std::vector<std::string> joined(std::vector<std::string> words,
+                                       const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 /// One line on standard error that holds all of `parts`, exit code 1, nothing on standard output.
 inline void check_error(const outcome& o, const std::vector<std::string>& parts) {
   INFO("stderr: " << o.err);

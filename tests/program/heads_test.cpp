@@ -22,18 +22,6 @@ namespace {
 
 using words = std::vector<std::string>;
 
-words joined(words a, const words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-outcome run(const words& call_words) {
-  outcome o = call(call_words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-  return o;
-}
-
 std::vector<json> lines_in(const std::string& text) {
   std::vector<json> all;
   std::istringstream lines(text);

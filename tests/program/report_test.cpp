@@ -22,13 +22,6 @@ namespace fs = std::filesystem;
 
 const std::string model = data("tiny-a.model.safetensors").string();
 
-outcome run(const std::vector<std::string>& words) {
-  outcome o = call(words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-  return o;
-}
-
 /// The text of an element of a page, from after its `id`'s tag to the next tag.
 std::string element(const std::string& page, const std::string& id) {
   const std::size_t at = page.find("id=\"" + id + "\"");

@@ -23,18 +23,6 @@ namespace {
 
 using words = std::vector<std::string>;
 
-words joined(words a, const words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-outcome run(const words& call_words) {
-  outcome o = call(call_words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-  return o;
-}
-
 /// An analysis of tiny-a, and three photos of which one is 64 x 64 and one is no image. A class is
 /// a token's number.
 struct example {
