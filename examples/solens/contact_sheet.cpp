@@ -10,7 +10,7 @@
 namespace solens::program {
 namespace {
 
-constexpr index_t most = 24, columns = 8, side = 96, gap = 4;
+constexpr index_t most = 16, columns = 8, side = 96, gap = 4;
 
 /// The image within a square: as large as fits, in the middle.
 void place(const rgb_image& image, rgb_image& sheet, index_t top, index_t left) {

@@ -5,7 +5,7 @@
 
 namespace solens::program {
 
-/// Writes images side by side, the first at the top left, for a look: at most 24 of them, eight in
+/// Writes images side by side, the first at the top left, for a look: at most 16 of them, eight in
 /// a row, each made to fit a square of 96 pixels.
 /// @param png    where the sheet goes
 /// @param paths  images; one that cannot be read leaves a gap
