@@ -24,12 +24,6 @@ std::vector<std::string> analyze(const std::filesystem::path& out, std::vector<s
   return rest;
 }
 
-void run(const std::vector<std::string>& words) {
-  const outcome o = call(words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-}
-
 /// Every file of a run folder but run.json, which holds timings.
 std::map<std::string, std::string> contents(const std::filesystem::path& folder) {
   std::map<std::string, std::string> files;

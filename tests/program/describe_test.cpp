@@ -23,17 +23,6 @@ namespace {
 
 const std::string model = data("tiny-a.model.safetensors").string();
 
-void run(const std::vector<std::string>& words) {
-  const outcome o = call(words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-}
-
-std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 /// A folder with an analysis of layer 1 of tiny-a, and with words and their embeddings as the
 /// published code had them. Nothing gets into the user's cache.
 struct example {

@@ -22,12 +22,6 @@ std::vector<std::string> on(const std::string& command, const std::string& model
 }
 
 /// Calls the program, which has to succeed.
-void run(const std::vector<std::string>& words) {
-  const outcome o = call(words);
-  INFO(o.err);
-  REQUIRE(o.exit_code == 0);
-}
-
 host_tensor<float> effects(const std::string& model, std::vector<std::string> rest) {
   temporary_folder folder;
   const std::string out = (folder / "e.safetensors").string();
