@@ -14,16 +14,16 @@
 namespace solens::program {
 namespace {
 
-class files_input : public image_input {
+class decoded_input : public image_input {
  public:
-  files_input(std::vector<std::filesystem::path> paths, const preprocess_options& preprocess,
-              index_t at_once, int threads, index_t first, bool strict)
-      : paths_(std::move(paths)),
-        first_(std::min(first, std::ssize(paths_))),
-        stream_(
-            {paths_.begin() + first_, paths_.end()}, preprocess,
-            [](const std::filesystem::path& p) { return read_image(p); },
-            {.threads = threads, .ahead = std::max(index_t{32}, 2 * at_once), .strict = strict}) {
+  decoded_input(image_source images, const preprocess_options& preprocess, index_t at_once,
+                int threads, index_t first, bool strict)
+      : images_(std::move(images)),
+        stream_(images_.n, preprocess, images_.read,
+                {.threads = threads,
+                 .ahead = std::max(index_t{32}, 2 * at_once),
+                 .strict = strict,
+                 .first = first}) {
     const image_extent extent = output_extent(preprocess);
     const index_t most = std::min(at_once, size());
     pixels_ = host_tensor<float>(shape{most, 3, extent.height, extent.width});
@@ -31,20 +31,16 @@ class files_input : public image_input {
 
   batch next() override {
     std::vector<index_t> positions = stream_.next(pixels_);
-    for (index_t& position : positions) position += first_;
     const auto n = static_cast<index_t>(positions.size());
     return {pixels_.view().slice(0, 0, n), std::move(positions)};
   }
-  index_t size() const override { return std::ssize(paths_); }
-  index_t done() const override { return first_ + stream_.done(); }
-  std::string name(index_t position) const override {
-    return paths_[static_cast<std::size_t>(position)].string();
-  }
+  index_t size() const override { return stream_.size(); }
+  index_t done() const override { return stream_.done(); }
+  std::string name(index_t position) const override { return images_.name(position); }
   const std::vector<skipped_image>& skipped() const override { return stream_.skipped(); }
 
  private:
-  std::vector<std::filesystem::path> paths_;
-  index_t first_;
+  image_source images_;
   image_stream stream_;
   host_tensor<float> pixels_;
 };
@@ -144,13 +140,20 @@ std::unique_ptr<image_input> open_images(const image_options& o,
   }
   const image_list list =
       o.labels == "folders" ? images_in_class_folders(o.images) : list_images(o.images);
-  return std::make_unique<files_input>(list.paths, preprocess, at_once, threads, first, o.strict);
+  return open_images(image_files(list.paths), preprocess, at_once, threads, first, o.strict);
 }
 
-std::unique_ptr<image_input> open_images(std::vector<std::filesystem::path> paths,
-                                         const preprocess_options& preprocess, index_t at_once,
-                                         int threads) {
-  return std::make_unique<files_input>(std::move(paths), preprocess, at_once, threads, 0, false);
+image_source image_files(std::vector<std::filesystem::path> paths) {
+  const auto all = std::make_shared<const std::vector<std::filesystem::path>>(std::move(paths));
+  const auto path = [all](index_t i) { return (*all)[static_cast<std::size_t>(i)]; };
+  return {std::ssize(*all), [path](index_t i) { return path(i).string(); },
+          [path](index_t i) { return read_image(path(i)); }};
+}
+
+std::unique_ptr<image_input> open_images(image_source images, const preprocess_options& preprocess,
+                                         index_t at_once, int threads, index_t first, bool strict) {
+  return std::make_unique<decoded_input>(std::move(images), preprocess, at_once, threads, first,
+                                         strict);
 }
 
 }  // namespace solens::program

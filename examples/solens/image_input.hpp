@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -49,10 +50,19 @@ class image_input {
 std::unique_ptr<image_input> open_images(const image_options&, const preprocess_options& preprocess,
                                          index_t at_once, int threads, index_t first = 0);
 
-/// Opens image files in an order of one's own.
-std::unique_ptr<image_input> open_images(std::vector<std::filesystem::path> paths,
-                                         const preprocess_options& preprocess, index_t at_once,
-                                         int threads);
+/// Images wherever they are, by position.
+struct image_source {
+  index_t n = 0;
+  std::function<std::string(index_t)> name;
+  image_stream::reader read;
+};
+image_source image_files(std::vector<std::filesystem::path>);
+
+/// The same for those.
+/// @param strict  an image that cannot be read is an error
+std::unique_ptr<image_input> open_images(image_source, const preprocess_options& preprocess,
+                                         index_t at_once, int threads, index_t first = 0,
+                                         bool strict = false);
 
 /// Calls `f(batch)` for every batch, or until it returns false where it returns anything, with a
 /// progress, and reports images that were left out.

@@ -161,7 +161,7 @@ std::unique_ptr<image_input> open_again(const report_call& call, const run_folde
   const int threads = threads_of(call.common);
   return files.empty()
              ? open_images(images_of_run(folder, record), preprocess, call.common.batch, threads)
-             : open_images(std::move(files), preprocess, call.common.batch, threads);
+             : open_images(image_files(std::move(files)), preprocess, call.common.batch, threads);
 }
 
 /// Runs the model over images until the budget is spent.

@@ -154,9 +154,10 @@ TEST_CASE("the normalised pixels of the fixtures come out of the stream") {
   const safetensors_file fixture(test::data("preprocess.safetensors"));
   const auto expected = fixture.tensor<float>("rgb_first_32");
   host_tensor<float> pixels(expected.extents());
-  image_stream stream(images_in_folder(test::data("images")).paths,
-                      {.size = {32, 32}, .crop = {32, 32}},
-                      [](const std::filesystem::path& path) { return read_image(path); });
+  const auto paths = images_in_folder(test::data("images")).paths;
+  image_stream stream(
+      std::ssize(paths), {.size = {32, 32}, .crop = {32, 32}},
+      [&](index_t position) { return read_image(paths[static_cast<std::size_t>(position)]); });
   REQUIRE(stream.next(pixels).size() == 12);
   CHECK(stream.skipped().empty());
   CHECK(std::equal(pixels.begin(), pixels.end(), expected.begin()));

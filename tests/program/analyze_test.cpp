@@ -141,6 +141,33 @@ TEST_CASE("an analysis killed among its findings goes on with the layers that ar
   CHECK_FALSE(std::filesystem::exists(unfinished));
 }
 
+TEST_CASE("images that a resumed analysis leaves out are left out of its list") {
+  temporary_folder folder;
+  std::filesystem::create_directory(folder / "photos");
+  for (int i = 0; i < 12; ++i) {
+    std::filesystem::copy(data("images/01_rgb_64x64.png"),
+                          folder / "photos" / (std::to_string(100 + i) + ".png"));
+  }
+  write_file(folder / "photos/109.png", "no image");
+  const std::vector<std::string> words{"analyze",
+                                       "--model",
+                                       data("tiny-a.model.safetensors").string(),
+                                       "--images",
+                                       (folder / "photos").string(),
+                                       "--top",
+                                       "3",
+                                       "--batch",
+                                       "4",
+                                       "--out",
+                                       (folder / "run").string(),
+                                       "--quiet"};
+  check_error(call(joined(words, {"--strict"})), {"109.png"});
+  run(words);
+  const std::string list = read_file(folder / "run" / "images.txt");
+  CHECK(std::count(list.begin(), list.end(), '\n') == 11);
+  CHECK(list.find("109.png") == std::string::npos);
+}
+
 TEST_CASE("the state of another analysis is refused by name") {
   temporary_folder folder;
   const std::string pixels = many_images(folder / "many.safetensors");

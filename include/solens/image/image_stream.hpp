@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <cstddef>    // std::size_t
 #include <exception>  // std::exception_ptr
-#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -25,41 +24,44 @@ struct image_stream_options {
   int threads = 0;      ///< that read and decode; 0: half the CPUs, at least one
   index_t ahead = 64;   ///< images held ready at most, 8-bit crops: 150 kB each at 224 x 224
   bool strict = false;  ///< an image that cannot be read ends the stream
+  index_t first = 0;    ///< the position to begin with
 };
 
 /// An image that could not be read, and why.
 struct skipped_image {
-  index_t position = 0;  ///< in the list of paths
-  std::filesystem::path path;
-  std::string reason;
+  index_t position = 0;
+  std::string reason;  ///< names the image
 };
 
-/// Reads, decodes and crops a list of images on threads of its own, ahead of who asks for them.
+/// Reads, decodes and crops images on threads of its own, ahead of who asks for them.
 ///
-/// The order is the list's, whatever the number of threads. Images that cannot be read are left
-/// out and kept in `skipped()`, or, with `strict`, thrown.
+/// The order is that of their positions, whatever the number of threads. Images that cannot be read
+/// are left out and kept in `skipped()`, or, with `strict`, thrown.
 ///
-///     image_stream images(list.paths, options, [](const auto& path) { return read_image(path); });
+///     image_stream images(n, options, [&](index_t i) { return read_image(paths[i]); });
 ///     while (!(positions = images.next(pixels)).empty()) encode(pixels, positions);
 ///
 /// One thread at a time may call it.
 class image_stream {
  public:
-  /// Reads one image; called from several threads at once.
-  using reader = std::function<rgb_image(const std::filesystem::path&)>;
+  /// Reads the image at a position; called from several threads at once.
+  using reader = std::function<rgb_image(index_t)>;
 
+  /// @param n  images, at the positions 0 to n - 1
   /// @throws argument_error when the preprocessing leaves images of several extents
-  image_stream(std::vector<std::filesystem::path> paths, const preprocess_options& preprocess,
-               reader read, const image_stream_options& options = {})
-      : paths_(std::move(paths)),
+  image_stream(index_t n, const preprocess_options& preprocess, reader read,
+               const image_stream_options& options = {})
+      : n_(static_cast<std::size_t>(std::max(index_t{0}, n))),
         preprocess_(preprocess),
         extent_(output_extent(preprocess)),
         read_(std::move(read)),
         strict_(options.strict),
-        slots_(static_cast<std::size_t>(std::max(index_t{1}, options.ahead))) {
+        slots_(static_cast<std::size_t>(std::max(index_t{1}, options.ahead))),
+        begun_(std::min(n_, static_cast<std::size_t>(options.first))),
+        taken_(begun_) {
     const int wanted = options.threads > 0 ? options.threads : std::max(1, usable_cpus() / 2);
-    const auto n_threads = std::min(
-        {static_cast<std::size_t>(wanted), slots_.size(), std::max<std::size_t>(1, paths_.size())});
+    const auto n_threads =
+        std::min({static_cast<std::size_t>(wanted), slots_.size(), std::max<std::size_t>(1, n_)});
     try {
       while (workers_.size() < n_threads) workers_.emplace_back([this] { work(); });
     } catch (...) {
@@ -73,7 +75,7 @@ class image_stream {
 
   /// The next images' pixels, as many as there is room for.
   /// @param out  [batch, 3, height, width]; as many of the first as are returned are overwritten
-  /// @returns which images of the list they are, in order; empty at the end
+  /// @returns their positions, in order; empty at the end
   /// @throws shape_error when `out` does not fit the preprocessing; with `strict`, what the
   ///         reader threw; and in any case what it threw if that is not an `error`
   std::vector<index_t> next(host_view<float> out) {
@@ -85,7 +87,7 @@ class image_stream {
                         to_string(out.extents()), "out");
     }
     std::vector<index_t> positions;
-    while (static_cast<index_t>(positions.size()) < out.extent(0) && taken_ < paths_.size()) {
+    while (static_cast<index_t>(positions.size()) < out.extent(0) && taken_ < n_) {
       const slot result = take();
       const auto position = static_cast<index_t>(taken_ - 1);
       if (result.failure) {
@@ -98,8 +100,8 @@ class image_stream {
     return positions;
   }
 
-  /// How many images there are in the list, and how many of them are done with.
-  index_t size() const { return static_cast<index_t>(paths_.size()); }
+  /// How many images there are, and how many of them are done with, those before `first` included.
+  index_t size() const { return static_cast<index_t>(n_); }
   index_t done() const { return static_cast<index_t>(taken_); }
 
   const std::vector<skipped_image>& skipped() const { return skipped_; }
@@ -115,15 +117,14 @@ class image_stream {
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
-      changed_.wait(lock, [&] {
-        return stopping_ || begun_ == paths_.size() || begun_ < taken_ + slots_.size();
-      });
-      if (stopping_ || begun_ == paths_.size()) return;
+      changed_.wait(lock,
+                    [&] { return stopping_ || begun_ == n_ || begun_ < taken_ + slots_.size(); });
+      if (stopping_ || begun_ == n_) return;
       const std::size_t position = begun_++;
       lock.unlock();
       slot result;
       try {
-        result.pixels = resize_and_crop(read_(paths_[position]), preprocess_);
+        result.pixels = resize_and_crop(read_(static_cast<index_t>(position)), preprocess_);
       } catch (...) {
         result.failure = std::current_exception();
       }
@@ -150,7 +151,7 @@ class image_stream {
       std::rethrow_exception(failure);
     } catch (const error& reason) {
       if (strict_) throw;
-      skipped_.push_back({position, paths_[static_cast<std::size_t>(position)], reason.what()});
+      skipped_.push_back({position, reason.what()});
     }
   }
 
@@ -163,7 +164,7 @@ class image_stream {
     for (auto& worker : workers_) worker.join();
   }
 
-  const std::vector<std::filesystem::path> paths_;
+  const std::size_t n_;
   const preprocess_options preprocess_;
   const image_extent extent_;
   const reader read_;
@@ -173,8 +174,8 @@ class image_stream {
   std::mutex mutex_;  // guards all that follows but the threads themselves
   std::condition_variable changed_;
   std::vector<slot> slots_;  // image i in slot i % size
-  std::size_t begun_ = 0;    // images that a worker has taken up
-  std::size_t taken_ = 0;    // images that left their slot
+  std::size_t begun_;        // images that a worker has taken up, or that were passed over
+  std::size_t taken_;        // images that left their slot, or likewise
   bool stopping_ = false;
   std::vector<std::thread> workers_;
 };
