@@ -97,6 +97,23 @@ TEST_CASE("the kind is told by the content, not by the name") {
   CHECK(read_image(folder / "is-a-jpeg.png").width() == 19);
 }
 
+TEST_CASE("an image's size is known by its header alone") {
+  const test::temporary_folder folder;
+  for (const char* name :
+       {"ycbcr-420.jpg", "progressive-cmyk.jpg", "rgb-8-interlaced.png", "palette-short.png"}) {
+    const rgb_image image = read_image(test::data("images-kinds") / name);
+    CHECK(read_image_extent(test::data("images-kinds") / name) ==
+          image_extent{image.height(), image.width()});
+    const std::string whole = kind_file(name);
+    test::write_file(folder / "cut", whole.substr(0, whole.size() - 40));
+    CHECK(read_image_extent(folder / "cut") == image_extent{image.height(), image.width()});
+  }
+  test::write_file(folder / "cut", kind_file("rgb-8.png").substr(0, 20));
+  CHECK_THROWS_AS(read_image_extent(folder / "cut"), format_error);
+  CHECK_THROWS_WITH(read_image_extent(test::data("images-kinds/rgb-8.png"), {.max_pixels = 5}),
+                    Contains("at most 5 pixels") && Contains("rgb-8.png"));
+}
+
 TEST_CASE("files that are no image say so, with their name") {
   const test::temporary_folder folder;
   test::write_file(folder / "text.jpg", "These are words, and not a picture of any.\n");

@@ -31,6 +31,25 @@ inline image_kind kind_of_image(std::span<const std::uint8_t> bytes) {
   return image_kind::unknown;
 }
 
+/// What `f` makes of the decoder for an image's bytes.
+/// @throws format_error when they are no image
+template <class F>
+auto with_image_decoder(std::span<const std::uint8_t> bytes, const std::string& name, F f) {
+  switch (kind_of_image(bytes)) {
+    case image_kind::jpeg: {
+      jpeg_decoder decoder(bytes, name);
+      return f(decoder);
+    }
+    case image_kind::png: {
+      png_decoder decoder(bytes, name);
+      return f(decoder);
+    }
+    case image_kind::unknown: break;
+  }
+  throw format_error("decode_image", "a JPEG or PNG image",
+                     bytes.empty() ? "an empty file" : "bytes of another kind", name);
+}
+
 /// An image from the bytes of a JPEG or PNG file, told apart by what they hold.
 ///
 /// The pixels are those of Pillow's `Image.open(file).convert("RGB")`: transparency is dropped,
@@ -42,18 +61,12 @@ inline image_kind kind_of_image(std::span<const std::uint8_t> bytes) {
 ///         pixels than `limits` allow
 inline rgb_image decode_image(std::span<const std::uint8_t> bytes, const std::string& name,
                               const image_limits& limits = {}) {
-  switch (kind_of_image(bytes)) {
-    case image_kind::jpeg: return jpeg_decoder(bytes, name).decode(limits);
-    case image_kind::png: return png_decoder(bytes, name).decode(limits);
-    case image_kind::unknown: break;
-  }
-  throw format_error("decode_image", "a JPEG or PNG image",
-                     bytes.empty() ? "an empty file" : "bytes of another kind", name);
+  return with_image_decoder(bytes, name, [&](auto& decoder) { return decoder.decode(limits); });
 }
 
-/// `decode_image` of a file.
+/// The bytes of a file that may be an image: of one that is none, the first few.
 /// @throws io_error when the file cannot be read
-inline rgb_image read_image(const std::filesystem::path& path, const image_limits& limits = {}) {
+inline std::vector<std::uint8_t> read_image_bytes(const std::filesystem::path& path) {
   const std::string name = path.string();
   std::error_code failure;
   const auto status = std::filesystem::status(path, failure);
@@ -80,7 +93,21 @@ inline rgb_image read_image(const std::filesystem::path& path, const image_limit
     read_more(offset);
     if (in.bad()) throw io_error("read_image", "a file that can be read", "an error", name);
   }
-  return decode_image(bytes, name, limits);
+  return bytes;
+}
+
+/// `decode_image` of a file.
+/// @throws io_error when the file cannot be read
+inline rgb_image read_image(const std::filesystem::path& path, const image_limits& limits = {}) {
+  return decode_image(read_image_bytes(path), path.string(), limits);
+}
+
+/// The size of a file's image by its header alone.
+/// @throws as `read_image` does, but for what is behind the header
+inline image_extent read_image_extent(const std::filesystem::path& path,
+                                      const image_limits& limits = {}) {
+  return with_image_decoder(read_image_bytes(path), path.string(),
+                            [&](auto& decoder) { return decoder.read_header(limits); });
 }
 
 }  // namespace solens

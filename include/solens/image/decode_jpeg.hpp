@@ -30,9 +30,16 @@ class jpeg_decoder {
   jpeg_decoder(const jpeg_decoder&) = delete;
   jpeg_decoder& operator=(const jpeg_decoder&) = delete;
 
-  rgb_image decode(const image_limits& limits) {
+  /// What the header says of the image, with which `decode` begins.
+  image_extent read_header(const image_limits& limits) {
     guarded([&] { open(); });
-    check_extents("JPEG", index_t{jpeg_.image_height}, index_t{jpeg_.image_width}, limits, name_);
+    const image_extent extent{index_t{jpeg_.image_height}, index_t{jpeg_.image_width}};
+    check_extents("JPEG", extent.height, extent.width, limits, name_);
+    return extent;
+  }
+
+  rgb_image decode(const image_limits& limits) {
+    read_header(limits);
     const int components = jpeg_.num_components;
     if (components != 1 && components != 3 && components != 4) {
       throw format_error("JPEG", "1, 3 or 4 components", std::to_string(components), name_);

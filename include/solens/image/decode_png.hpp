@@ -58,12 +58,16 @@ class png_decoder {
   png_decoder(const png_decoder&) = delete;
   png_decoder& operator=(const png_decoder&) = delete;
 
-  rgb_image decode(const image_limits& limits) {
+  /// What the header says of the image, with which `decode` begins.
+  image_extent read_header(const image_limits& limits) {
     guarded([&] { png_read_info(png_, info_); });
-    const index_t height = png_get_image_height(png_, info_);
-    const index_t width = png_get_image_width(png_, info_);
-    check_extents("PNG", height, width, limits, name_);
+    const image_extent extent{png_get_image_height(png_, info_), png_get_image_width(png_, info_)};
+    check_extents("PNG", extent.height, extent.width, limits, name_);
+    return extent;
+  }
 
+  rgb_image decode(const image_limits& limits) {
+    const auto [height, width] = read_header(limits);
     rgb_image image(height, width);
     if (png_get_bit_depth(png_, info_) == 16 &&
         png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY) {
@@ -71,7 +75,7 @@ class png_decoder {
     } else {
       guarded([&] {
         convert_to_rgb();
-        read_rows(image.row(0), static_cast<std::size_t>(3 * width));
+        read_rows(image.row(0), 3 * static_cast<std::size_t>(image.width()));
       });
     }
     return image;

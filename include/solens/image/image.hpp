@@ -7,6 +7,12 @@
 
 namespace solens {
 
+struct image_extent {
+  index_t height = 0;
+  index_t width = 0;
+  friend bool operator==(const image_extent&, const image_extent&) = default;
+};
+
 /// An image that owns its pixels: 8-bit RGB, [height, width, 3], rows one after the other.
 ///
 /// Pixels start uninitialised. Moves are cheap; copies are asked for with `clone`.

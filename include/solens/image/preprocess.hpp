@@ -15,12 +15,6 @@
 
 namespace solens {
 
-struct image_extent {
-  index_t height = 0;
-  index_t width = 0;
-  friend bool operator==(const image_extent&, const image_extent&) = default;
-};
-
 /// What an image is resized to before the centre is cut out.
 enum class resize_mode {
   none,
