@@ -5,12 +5,12 @@ if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_
                       "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
 endif()
 
-# A backend that is left out is left out of the program and the tests, too.
-set(SOLENS_OPTIONAL_BACKENDS xtensor cuda)
+# One of these that is left out is left out of the program and the tests, too.
+set(SOLENS_MAY_BE_LEFT_OUT xtensor cuda hdf5)
 foreach(component IN LISTS solens_COMPONENTS)
-  if(NOT TARGET solens::${component} AND NOT component IN_LIST SOLENS_OPTIONAL_BACKENDS)
-    message(FATAL_ERROR "solens' own targets use every component but the backends "
-                        "${SOLENS_OPTIONAL_BACKENDS}; ${solens_${component}_MISSING}")
+  if(NOT TARGET solens::${component} AND NOT component IN_LIST SOLENS_MAY_BE_LEFT_OUT)
+    message(FATAL_ERROR "solens' own targets use every component but ${SOLENS_MAY_BE_LEFT_OUT}; "
+                        "${solens_${component}_MISSING}")
   endif()
 endforeach()
 
@@ -23,20 +23,23 @@ if(SOLENS_WARNINGS_AS_ERRORS)
   list(APPEND SOLENS_WARNINGS -Werror)
 endif()
 
-# Everything that solens offers here, under the project's warnings. SOLENS_WITH_<BACKEND> says that
-# a backend is there which may be missing. solens::cuda is linked to by name: it brings libraries of
-# hundreds of megabytes, and its tests take their place.
-add_library(solens_everything INTERFACE)
-target_link_libraries(solens_everything INTERFACE solens::solens)
-foreach(component IN LISTS solens_COMPONENTS)
-  if(TARGET solens::${component} AND NOT component STREQUAL "cuda")
-    target_link_libraries(solens_everything INTERFACE solens::${component})
-    if(component IN_LIST SOLENS_OPTIONAL_BACKENDS)
+# Links a target to components that may be missing: SOLENS_WITH_<COMPONENT> says that one is there.
+function(solens_link_if_there target scope)
+  foreach(component IN LISTS ARGN)
+    if(TARGET solens::${component})
       string(TOUPPER ${component} name)
-      target_compile_definitions(solens_everything INTERFACE SOLENS_WITH_${name}=1)
+      target_link_libraries(${target} ${scope} solens::${component})
+      target_compile_definitions(${target} ${scope} SOLENS_WITH_${name}=1)
     endif()
-  endif()
-endforeach()
+  endforeach()
+endfunction()
+
+# What solens' own targets share, under the project's warnings. Not cuda, which brings libraries of
+# hundreds of megabytes, nor hdf5: who needs these links to them.
+add_library(solens_everything INTERFACE)
+target_link_libraries(solens_everything INTERFACE
+  solens::solens solens::eigen solens::files solens::images)
+solens_link_if_there(solens_everything INTERFACE xtensor)
 target_compile_options(solens_everything INTERFACE ${SOLENS_WARNINGS})
 
 if(SOLENS_IS_TOP)

@@ -7,8 +7,9 @@
 #            SOLENS_CUDA_ARCHITECTURES by the toolkit's nvcc
 #   files    the headers that read or write safetensors, npz, JSON and vocabularies
 #   images   the headers that decode and write pictures
+#   hdf5     <solens/image/hdf5_segmentation.hpp>, which reads ImageNet-Segmentation
 
-set(solens_COMPONENTS eigen xtensor cuda files images)
+set(solens_COMPONENTS eigen xtensor cuda files images hdf5)
 
 # A BLAS that is worth having: one that the caller named (BLA_VENDOR), or a tuned one. The reference
 # implementation, which is slower than Eigen's own kernels, never comes in by accident.
@@ -128,6 +129,16 @@ function(solens_find_component component)
       list(APPEND missing "libpng (libpng-dev)")
     endif()
     list(APPEND libraries JPEG::JPEG PNG::PNG)
+  elseif(component STREQUAL "hdf5")
+    # CMake's own module for it works only in projects of the language C.
+    find_path(SOLENS_HDF5_FOLDER hdf5.h PATH_SUFFIXES hdf5/serial DOC "The include folder of HDF5")
+    find_library(SOLENS_HDF5_LIBRARY NAMES hdf5 hdf5_serial PATH_SUFFIXES hdf5/serial
+                 DOC "The C library of HDF5")
+    if(NOT SOLENS_HDF5_FOLDER OR NOT SOLENS_HDF5_LIBRARY)
+      list(APPEND missing "HDF5 (libhdf5-dev)")
+    endif()
+    list(APPEND libraries ${SOLENS_HDF5_LIBRARY})
+    list(APPEND folders ${SOLENS_HDF5_FOLDER})
   else()
     list(JOIN solens_COMPONENTS ", " known)
     set(solens_${component}_MISSING "no component ${component} (there are: ${known})" PARENT_SCOPE)

@@ -20,6 +20,7 @@ BEGIN {
   component["eigen"] = "^(Eigen/|unsupported/Eigen/|omp\\.h$|cblas\\.h$)"
   component["files"] = "^(nlohmann/|zlib\\.h$)"
   component["images"] = "^(jpeglib\\.h|jerror\\.h|turbojpeg\\.h|png\\.h)$"
+  component["hdf5"] = "^hdf5\\.h$"
   component["xtensor"] = "^(xtensor|xtl|xtensor-blas|xsimd)/"
   component["cuda"] = "^(cuda|cublas|cusolver|curand|cub/|thrust/)"
   posix = "^(sys/[a-z]+|fcntl|unistd|sched|pthread)\\.h$"
