@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,9 +21,9 @@
 #include "commands.hpp"
 #include "console.hpp"
 #include "lens_run.hpp"
-#include "masks.hpp"
 #include "run_folder.hpp"
 #include "run_model.hpp"
+#include "segmentation_task.hpp"
 #include "stopwatch.hpp"
 
 namespace solens::program {
@@ -30,102 +31,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What to look for, and what is known before the first image is looked at.
-struct segmentation_task {
-  const segment_call& call;
-  const clip_source& model;
-  preprocess_options preprocess;
-  map_source source;
-  std::vector<std::string> classes;
-  std::vector<index_t> layers;
-  std::vector<std::string> names;  ///< of the images, as outputs have them; by position
-  std::vector<mask_folder> masks;  ///< one a class, or one for all where a class is predicted
+constexpr const char* kinds_of_pictures[] = {"heat", "mask", "overlay"};
 
-  bool predicts() const { return call.given.empty(); }
-  bool has_several() const { return !predicts() && classes.size() > 1; }
-
-  /// Where a picture goes: of several classes, each has a folder.
-  fs::path picture(const char* kind, index_t position, index_t c) const {
-    fs::path place(kind);
-    if (has_several()) place /= folder_of(c);
-    return place / (names[static_cast<std::size_t>(position)] + ".png");
-  }
-  /// The class, with a bar for what a folder's name cannot hold.
-  std::string folder_of(index_t c) const {
-    std::string name = classes[static_cast<std::size_t>(c)];
-    std::replace(name.begin(), name.end(), '/', '_');
-    return name.front() == '.' ? "_" + name : name;
-  }
-};
-
-/// @throws argument_error for a class twice, or one of which the tokenizer makes nothing
-std::vector<std::string> classes_of(const segment_call& call, const bpe_tokenizer& tokenizer) {
-  std::vector<std::string> names = call.given.empty() ? class_names(call.classes) : call.given;
-  const std::string place = call.given.empty() ? call.classes.classes : "--class";
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    if (!seen.insert(name).second) {
-      throw argument_error("read classes", "each class once", "'" + name + "' again", place);
-    }
-    if (tokenizer.encode(name).empty()) {
-      throw argument_error("read classes", "a class that the tokenizer knows something of",
-                           "'" + name + "'", place);
-    }
-  }
-  return names;
+/// @throws io_error naming it
+const fs::path& created(const fs::path& folder) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (!problem) return folder;
+  throw io_error("segment", "a folder that can be created", problem.message(), folder.string());
 }
 
-/// @throws argument_error for a layer that the run has not
-std::vector<index_t> layers_of_call(const segment_call& call, const report_json& record) {
-  const std::vector<index_t> there = layers_of(record);
-  if (call.layers.empty()) return there;
-  for (const index_t l : call.layers) {
-    if (std::find(there.begin(), there.end(), l) != there.end()) continue;
-    throw argument_error("segment", "layers of " + call.run, std::to_string(l), "--layers");
-  }
-  return call.layers;
-}
-
-std::vector<std::string> names_of_images(const image_input& input, bool are_files) {
-  std::vector<std::string> names;
-  for (index_t i = 0; i < input.size(); ++i) {
-    const std::string number = std::to_string(i);
-    names.push_back(are_files
-                        ? input.name(i)
-                        : std::string(number.size() < 6 ? 6 - number.size() : 0, '0') + number);
-  }
-  return are_files ? names_of_files(names) : names;
-}
-
-std::vector<mask_folder> masks_of(const segmentation_task& task, const image_input& input) {
-  std::vector<mask_folder> masks;
-  if (task.call.masks.empty()) return masks;
-  std::vector<std::string> images;
-  for (index_t i = 0; i < input.size(); ++i) images.push_back(input.name(i));
-  if (!task.has_several()) {
-    masks.emplace_back(task.call.masks, images);
-  } else {
-    for (index_t c = 0; c < std::ssize(task.classes); ++c) {
-      masks.emplace_back(fs::path(task.call.masks) / task.folder_of(c), images);
-    }
-  }
-  return masks;
-}
-
-/// Draws, writes and scores what is found in images; what is said of it at the end.
+/// Draws, writes and scores what is found in images; what is said of it at the end. Pictures appear
+/// in their places all together, when all are there.
 class picture_writer {
  public:
-  explicit picture_writer(const segmentation_task& task) : task_(task), out_(task.call.out) {
-    for (const char* kind : {"heat", "mask", "overlay"}) {
-      for (index_t c = 0; c < (task.has_several() ? std::ssize(task.classes) : 1); ++c) {
-        const fs::path folder = (out_ / task.picture(kind, 0, c)).parent_path();
-        std::error_code problem;
-        fs::create_directories(folder, problem);
-        if (!problem) continue;
-        throw io_error("segment", "a folder that can be created", problem.message(),
-                       folder.string());
-      }
-    }
+  explicit picture_writer(const segmentation_task& task)
+      : task_(task), out_(task.call.out), part_(created(out_) / ".part") {
+    create_folders(part_.path());
   }
 
   /// @param map     [rows, columns] over the patches
@@ -140,7 +62,7 @@ class picture_writer {
     line["share"] = static_cast<float>(found) / static_cast<float>(mask.size());
     const auto write = [&](const char* kind, host_view<const std::uint8_t> picture) {
       const fs::path place = task_.picture(kind, position, c);
-      write_png(out_ / place, picture);
+      write_png(part_.path() / place, picture);
       line[kind] = place.generic_string();
     };
     host_tensor<std::uint8_t> grey({height, width});
@@ -152,9 +74,9 @@ class picture_writer {
     write("mask", grey);
     write("overlay", overlay(denormalize(pixels, task_.preprocess), heat, mask).view());
     if (!task_.masks.empty()) {
-      const mask_folder& masks = task_.masks[task_.has_several() ? static_cast<std::size_t>(c) : 0];
-      const auto of =
-          scores_.add(heat, masks.read(position, task_.preprocess), task_.call.threshold);
+      const auto& mask_at = task_.masks[task_.has_several() ? static_cast<std::size_t>(c) : 0];
+      const auto of = scores_.add(heat, mask_as_seen(mask_at(position), task_.preprocess),
+                                  task_.call.threshold);
       line["pixel_accuracy"] = static_cast<float>(of.pixel_accuracy);
       line["object_iou"] = static_cast<float>(of.object_iou);
       line["average_precision"] = static_cast<float>(of.average_precision);
@@ -162,13 +84,32 @@ class picture_writer {
     lines_.push_back(std::move(line));
   }
 
+  void move_into_place() const {
+    create_folders(out_);
+    for (const report_json& line : lines_) {
+      for (const char* kind : kinds_of_pictures) {
+        const auto place = line.at(kind).get<std::string>();
+        fs::rename(part_.path() / place, out_ / place);
+      }
+    }
+  }
+
   /// A line for each image and class.
   report_json& lines() { return lines_; }
   const stats::segmentation_scores& scores() const { return scores_; }
 
  private:
+  void create_folders(const fs::path& root) const {
+    for (const char* kind : kinds_of_pictures) {
+      for (index_t c = 0; c < (task_.has_several() ? std::ssize(task_.classes) : 1); ++c) {
+        created((root / task_.picture(kind, 0, c)).parent_path());
+      }
+    }
+  }
+
   const segmentation_task& task_;
   fs::path out_;
+  passing_folder part_;
   report_json lines_ = report_json::array();
   stats::segmentation_scores scores_;
 };
@@ -341,10 +282,7 @@ void run_segment(const segment_call& call) {
                          {},
                          {}};
   const index_t at_once = batch_of(task);
-  const auto input = open_images(call.input, task.preprocess, at_once, threads_of(call.common));
-  task.names = names_of_images(*input, !call.input.images.empty());
-  task.masks = masks_of(task, *input);
-
+  const auto input = open_input(task, at_once);
   picture_writer pictures(task);
   report_json classes;
   with_backend(call.common, [&]<tensor_backend B>(const B& be) {
@@ -357,6 +295,7 @@ void run_segment(const segment_call& call) {
     });
     classes = classes_in_json(task, pictures.lines(), run);
   });
+  pictures.move_into_place();
 
   report_json report{{"format", 1},
                      {"solens", SOLENS_VERSION},

@@ -3,6 +3,9 @@
 
 #include "call.hpp"
 #include "vocabulary.hpp"
+#if defined(SOLENS_WITH_HDF5)
+#include "support/mat_file.hpp"
+#endif
 
 #include <cmath>
 
@@ -239,12 +242,18 @@ TEST_CASE("segment refuses what does not fit together, naming the file, and leav
   const example e;
   const auto refused = [&](const words& with, const words& parts) {
     check_error(call(joined(e.segment(with), {"--quiet"})), parts);
-    CHECK(!std::filesystem::exists(e.folder / "out/segmentation.json"));
+    CHECK((!std::filesystem::exists(e.folder / "out") || names_in(e.folder / "out").empty()));
   };
   refused({"--class", "<t7>", "--class", "<t7>"}, {"each class once", "<t7>", "--class"});
   refused({"--class", " "}, {"tokenizer", "' '", "--class"});
   write_file(e.folder / "classes.txt", "<t7>\n<t8>\n<t7>\n");
   refused({"--classes", e.path("classes.txt")}, {"classes.txt", "each class once", "<t7>"});
+  // A line that is not blank, but is for CLIP's own tokenizer, which reads HTML.
+  write_file(e.folder / "classes.txt", "a\n&nbsp;\n");
+  write_file(e.folder / "table.txt", "#version: 0.2\na b\n");
+  auto by_table = e.segment({"--classes", e.path("classes.txt"), "--quiet"});
+  *std::find(by_table.begin(), by_table.end(), e.vocabulary) = e.path("table.txt");
+  check_error(call(by_table), {"classes.txt", "tokenizer knows something of", "'&nbsp;'"});
   refused({"--class", "<t7>", "--layers", "1,3"}, {"--layers", "3", e.dir});
 
   const words with_masks{"--class", "<t7>", "--masks", e.path("masks")};
@@ -257,9 +266,17 @@ TEST_CASE("segment refuses what does not fit together, naming the file, and leav
   std::filesystem::remove(e.folder / "masks/one_more.png");
   e.write_mask("masks/10_rgb_large_211x149.png", 211, 149, 0.5, 255);
   refused(with_masks, {"211 x 149", "149 x 211", "masks/10_rgb_large_211x149.png"});
-  std::filesystem::copy(data("images/01_rgb_64x64.png"), e.folder / "masks/01_rgb_64x64.png",
+  // Found out when it is read, after the first image was drawn.
+  e.write_masks("masks");
+  std::filesystem::copy(data("images/10_rgb_large_211x149.png"),
+                        e.folder / "masks/10_rgb_large_211x149.png",
                         std::filesystem::copy_options::overwrite_existing);
-  refused(with_masks, {"a grey picture", "masks/01_rgb_64x64.png"});
+  refused(joined(with_masks, {"--batch", "1"}),
+          {"a grey picture", "masks/10_rgb_large_211x149.png"});
+  std::filesystem::rename(e.folder / "masks", e.folder / "out/mask");
+  check_error(call(e.segment({"--class", "<t7>", "--masks", e.path("out/mask"), "--quiet"})),
+              {"masks elsewhere", "out/mask"});
+  std::filesystem::rename(e.folder / "out/mask", e.folder / "masks");
   refused({"--class", "<t7>", "--class", "<t8>", "--masks", e.path("masks")}, {"masks/<t7>"});
   std::filesystem::create_directories(e.folder / "photos/more");
   std::filesystem::copy(data("images/01_rgb_64x64.png"), e.folder / "photos/more");
@@ -272,3 +289,83 @@ TEST_CASE("segment refuses what does not fit together, naming the file, and leav
                     "--out", "o"}),
               {"--masks", "--images"});
 }
+
+#if defined(SOLENS_WITH_HDF5)
+
+TEST_CASE("ImageNet-Segmentation's file is what its images and masks are in folders") {
+  const example e;
+  e.write_masks("masks");
+  std::vector<marked_image> all;
+  for (const char* name : {"01_rgb_64x64.png", "10_rgb_large_211x149.png"}) {
+    auto mask = grey(e.folder / "masks" / name);
+    for (std::uint8_t& m : mask) m = m == 0 ? 0 : 1;
+    all.push_back({read_image(e.folder / "photos" / name), std::move(mask)});
+  }
+  const std::string mat = e.path("gtsegs.mat");
+  write_segmentation(mat, all);
+  write_file(e.folder / "classes.txt", "<t3>\n<t4>\n");
+  const words classes{"--classes", e.path("classes.txt"), "--quiet"};
+  run(joined(e.segment(classes), {"--masks", e.path("masks")}));
+  const auto in_folders = e.report();
+  auto words = joined(e.segment(classes), {"--masks", mat});
+  *std::find(words.begin(), words.end(), e.path("photos")) = mat;
+  run(words);
+  const auto in_file = e.report();
+  CHECK(in_file.at("images").at("source") == mat);
+  CHECK(in_file.at("scores") == in_folders.at("scores"));
+  CHECK(in_file.at("scores").at("maps") == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto &a = in_file.at("maps")[i], &b = in_folders.at("maps")[i];
+    CHECK(a.at("image") == mat + "[" + std::to_string(i) + "]");
+    CHECK(a.at("heat") == "heat/00000" + std::to_string(i) + ".png");
+    for (const char* key : {"class", "share", "average_precision"}) CHECK(a.at(key) == b.at(key));
+    for (const char* kind : {"heat", "mask", "overlay"}) {
+      CHECK(read_file(e.folder / "out" / a.at(kind).get<std::string>()) ==
+            read_file(e.folder / "out" / b.at(kind).get<std::string>()));
+    }
+  }
+
+  std::filesystem::remove_all(e.folder / "out");
+  words.resize(words.size() - 2);  // without masks
+  run(words);
+  CHECK(e.report().at("maps").size() == 2);
+  CHECK(!e.report().contains("scores"));
+}
+
+TEST_CASE("segment refuses what does not fit a file of images and masks, naming it") {
+  const example e;
+  const std::string mat = e.path("gtsegs.mat");
+  const auto segment = [&](const std::string& masks, const words& classes = {"--class", "<t7>"}) {
+    auto words = joined(e.segment(classes), {"--masks", masks, "--quiet"});
+    *std::find(words.begin(), words.end(), e.path("photos")) = mat;
+    return call(words);
+  };
+  check_error(segment(mat), {"expected a file, got none", mat});
+  write_file(mat, "MATLAB 5.0 MAT-file");
+  check_error(segment(mat), {"MATLAB 7.3", mat});
+  const auto marked = [](std::uint8_t mask) {
+    marked_image one{rgb_image(40, 32), host_tensor<std::uint8_t>({40, 32}, mask)};
+    std::fill_n(one.image.row(0), one.image.view().size(), std::uint8_t{9});
+    return one;
+  };
+  std::vector<marked_image> all;
+  all.push_back(marked(1)), all.push_back(marked(2));
+  write_segmentation(mat, all);
+  check_error(segment(mat), {"0 or 1, got 2", mat + ": /value/gt[1][0]"});
+  CHECK(names_in(e.folder / "out").empty());
+  check_error(segment(mat, {"--class", "<t7>", "--class", "<t8>"}), {"one --class", mat});
+  check_error(segment(e.path("masks")), {"the same .mat file for --images and --masks", "masks"});
+  check_error(call(joined(e.segment({"--class", "<t7>"}), {"--masks", mat, "--quiet"})),
+              {"the same .mat file for --images and --masks", "photos"});
+}
+
+#else
+
+TEST_CASE("a build without HDF5 says so") {
+  const example e;
+  auto words = e.segment({"--class", "<t7>", "--quiet"});
+  *std::find(words.begin(), words.end(), e.path("photos")) = e.path("gtsegs.mat");
+  check_error(call(words), {"a build of solens with HDF5 (libhdf5-dev)", "gtsegs.mat"});
+}
+
+#endif
