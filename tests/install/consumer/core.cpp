@@ -8,8 +8,11 @@ bool eigen_works();
 bool files_work();
 bool images_work();
 #endif
-#ifdef WITH_XTENSOR
+#ifdef WITH_xtensor
 bool xtensor_works();
+#endif
+#ifdef WITH_hdf5
+bool hdf5_works();
 #endif
 
 namespace {
@@ -35,8 +38,11 @@ int main() {
   all = check("files", files_work()) && all;
   all = check("images", images_work()) && all;
 #endif
-#ifdef WITH_XTENSOR
+#ifdef WITH_xtensor
   all = check("xtensor", xtensor_works()) && all;
+#endif
+#ifdef WITH_hdf5
+  all = check("hdf5", hdf5_works()) && all;
 #endif
   return all ? 0 : 1;
 }
