@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <system_error>
 
 #include <solens/core/atomic_file.hpp>
 #include <solens/findings/description.hpp>
+#include <solens/text/word_list.hpp>
 #include <solens/weights/safetensors.hpp>
 #include <solens/weights/safetensors_writer.hpp>
 
@@ -100,10 +102,83 @@ report_json read_record(const fs::path& file) {
                           run.at("format").dump(), file.string());
     }
     for (const char* name : {"path", "sha256"}) run.at("model").at(name).get<std::string>();
+    run.at("images").at("source").get<std::string>();
+    run.at("images").at("count").get<index_t>();
+    run.at("options").at("convention").get<std::string>();
+    run.at("options").at("coefficient").get<float>();
+    for (const char* name : {"list", "embeddings"}) {
+      if (run.contains("words")) run.at("words").at(name).get<std::string>();
+    }
     if (!layers_of(run).empty()) return run;
     throw format_error("run folder", "one layer or more", "none", file.string());
   } catch (const report_json::exception& e) {
     throw format_error("run folder", "the record of an analysis", e.what(), file.string());
+  }
+}
+
+/// Tensors of a layer's file, of those that it has: [n, width], one width for all of them.
+/// @throws shape_error naming file and tensor
+void check_rows(const safetensors_file& file, index_t n, std::initializer_list<const char*> names) {
+  index_t width = 0;
+  for (const char* name : names) {
+    if (!file.contains(name)) continue;
+    const shape& found = file.info(name).extents;
+    if (width == 0 && found.rank() == 2) width = found[1];
+    if (width > 0 && found == shape{n, width}) continue;
+    throw shape_error("run folder",
+                      std::to_string(n) + " rows" +
+                          (width > 0 ? " of " + std::to_string(width) + " numbers" : ""),
+                      to_string(found), file.name() + ": " + name);
+  }
+}
+
+/// @throws format_error for a number of a tensor outside of [first, end)
+void check_indices(const safetensors_file& file, const char* name, index_t first, index_t end) {
+  const auto numbers = file.view<index_t>(name);
+  for (index_t i = 0; i < numbers.size(); ++i) {
+    const index_t number = numbers.data()[i];
+    if (number >= first && number < end) continue;
+    throw format_error("run folder",
+                       "numbers from " + std::to_string(first) + " to " + std::to_string(end - 1),
+                       std::to_string(number), file.name() + ": " + name);
+  }
+}
+
+/// Whether a layer's tensors fit together, and what they refer to is there.
+/// @param n_words  0 for a run without words
+void check_layer(const fs::path& path, index_t n_images, index_t n_words) {
+  const safetensors_file file(path);
+  const index_t n = file.view<float>("threshold").size();
+  for (const char* name : {"explained_variance", "explained_variance_all", "n_significant",
+                           "threshold", "top_share", "code_cosine", "polysemy"}) {
+    if (!file.contains(name) || file.info(name).extents == shape{n}) continue;
+    throw shape_error("run folder", to_string(shape{n}), to_string(file.info(name).extents),
+                      file.name() + ": " + name);
+  }
+  check_rows(file, n, {"direction", "mean_effect"});
+  check_rows(file, n, {"mean_coefficients", "direction_by_head"});
+  check_rows(file, n, {"norm_quantiles"});
+  check_rows(file, n, {"top_images", "top_norms"});
+  check_indices(file, "top_images", 0, n_images);
+  if (n_words == 0) return;
+  check_rows(file, n, {"code_atoms", "code_weights"});
+  check_indices(file, "code_atoms", -1, n_words);
+}
+
+/// What strangers may have changed since the folder was written.
+void check_files(const fs::path& folder, const report_json& run) {
+  const index_t n_images = std::ssize(read_lines(folder / "images.txt"));
+  if (n_images == 0) {
+    throw io_error("run folder", "a line an image", "none", (folder / "images.txt").string());
+  }
+  index_t n_words = 0;
+  if (run.contains("words")) {
+    n_words = std::ssize(read_word_list(folder / "words.txt").words);
+    const safetensors_file dictionary(folder / "dictionary.safetensors");
+    check_rows(dictionary, n_words, {"embeddings"});
+  }
+  for (const index_t layer : layers_of(run)) {
+    check_layer(folder / run_folder::layer_file(layer), n_images, n_words);
   }
 }
 
@@ -139,7 +214,7 @@ run_folder run_folder::create(fs::path path) {
 run_folder run_folder::open(fs::path path) {
   run_folder folder(std::move(path));
   folder.move_into_place();
-  folder.record();
+  check_files(folder.path(), folder.record());
   return folder;
 }
 

@@ -43,8 +43,9 @@ class run_folder {
   /// @throws io_error naming it
   static run_folder create(std::filesystem::path path);
 
-  /// A folder with a finished analysis.
-  /// @throws io_error when it holds none
+  /// A folder with a finished analysis, whose files fit together.
+  /// @throws io_error when it holds none; as `record` does; shape_error, format_error naming the
+  ///         file and tensor that does not fit
   static run_folder open(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -53,7 +54,8 @@ class run_folder {
   static std::string pairs_file(index_t layer);
   static constexpr const char* ablation_file = "ablation.json";
 
-  /// What `run.json` says: of a model with path and sha256, and of one layer or more.
+  /// What `run.json` says: the model, the images, the options of the lens, the words if any, and
+  /// one layer or more.
   /// @throws io_error, format_error, not_supported (another version), naming the file
   report_json record() const;
 
