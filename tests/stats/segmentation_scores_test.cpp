@@ -1,5 +1,6 @@
 #include "support/test.hpp"
 
+#include <cmath>  // std::nanf
 #include <set>
 
 #include <solens/stats/segmentation_scores.hpp>
@@ -114,6 +115,10 @@ TEST_CASE("nothing scored, nothing there, and what does not fit") {
   CHECK(of.object_iou == 0);
   CHECK(of.average_precision == 1);
   CHECK_THROWS_WITH(scores.add(heat, other, 0.5F), Catch::Contains("[2, 3]"));
+  for (const float wrong : {std::nanf(""), -0.5F, 2.0F}) {
+    host_tensor<float> broken({2, 3}, wrong);
+    CHECK_THROWS_AS(scores.add(broken, host_tensor<std::uint8_t>({2, 3}, 1), 0.5F), argument_error);
+  }
   CHECK_THROWS_AS(scores.add(host_view<const float>(), host_view<const std::uint8_t>(), 0.5F),
                   shape_error);
   CHECK(scores.n() == 1);

@@ -53,7 +53,8 @@ class segmentation_scores {
   /// @param heat       [height, width], 0 to 1
   /// @param truth      likewise, 0 for background, else the object
   /// @param threshold  above which heat is taken for the object
-  /// @throws shape_error when the extents differ or there is no pixel
+  /// @throws shape_error when the extents differ or there is no pixel; argument_error for heat that
+  ///         is not from 0 to 1
   of_image add(host_view<const float> heat, host_view<const std::uint8_t> truth, float threshold) {
     if (heat.rank() != 2 || heat.empty() || heat.extents() != truth.extents()) {
       throw shape_error("segmentation_scores", "pixels of " + to_string(heat.extents()),
@@ -65,6 +66,9 @@ class segmentation_scores {
     for (index_t i = 0; i < heat.size(); ++i) {
       const float h = element_of(heat, i);
       const bool is_object = element_of(truth, i) != 0;
+      if (!(h >= 0 && h <= 1)) {
+        throw argument_error("segmentation_scores", "heat from 0 to 1", std::to_string(h), "heat");
+      }
       ++pixels[2 * std::size_t{is_object} + std::size_t{h > threshold}];
       items.emplace_back(h, is_object);
       items.emplace_back(1 - h, !is_object);
