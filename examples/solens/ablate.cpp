@@ -25,6 +25,42 @@
 namespace solens::program {
 namespace {
 
+/// Exactly one of `input.labels` and `label_ids` is set.
+struct ablate_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  image_options input;
+  std::string label_ids;  ///< .npy of class numbers, one an image
+  std::string run;
+  class_options classes;
+  std::uint64_t seed = 0;
+  std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
+  std::string logits;                         ///< .safetensors; empty: not wanted
+  std::string out;                            ///< JSON; empty: standard output
+};
+
+void declare(option_group command, ablate_call& o) {
+  add_run(command, o.run, "Run folder of analyze");
+  add_input(command, o.input);
+  add_label_ids(command, o.label_ids);
+  const option classes = add_classes(command, command.one_of("Classifier, one of"), o.classes);
+  add_vocab(command, o.classes.vocab).needs(classes);
+  command.number("--seed", o.seed, "Of the random controls [0]");
+  add_memory(command, o.memory);
+  command.text("--logits", o.logits, "Where the logits of every row go: .safetensors", "FILE")
+      .ends_in({".safetensors"});
+  add_json_output(command, o.out);
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
+void check(const ablate_call& o) {
+  if (o.input.labels.empty() == o.label_ids.empty()) {
+    throw usage_error("labels: expected --labels folders or --label-ids, got " +
+                      std::string(o.label_ids.empty() ? "none" : "both"));
+  }
+}
+
 /// What a run found about a layer.
 struct layer_of_run {
   index_t layer;
@@ -219,8 +255,6 @@ void keep(const run_folder& folder, report_json record, const report_json& repor
   folder.finish_adding(record);
 }
 
-}  // namespace
-
 void run_ablate(const ablate_call& call) {
   const stopwatch whole;
   const run_folder folder = run_folder::open(call.run);
@@ -291,6 +325,16 @@ void run_ablate(const ablate_call& call) {
     print(text);
   }
   keep(folder, record, report, text);
+}
+
+}  // namespace
+
+void add_ablate(command_line& line) {
+  line.add("ablate",
+           "--run DIR (--images PATH --labels folders | --pixels F --label-ids F) (--classifier F "
+           "| --classes FILE) [options]",
+           "Accuracies without neurons, and with parts of their effects", declare, run_ablate,
+           check);
 }
 
 }  // namespace solens::program

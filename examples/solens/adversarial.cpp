@@ -27,6 +27,71 @@
 namespace solens::program {
 namespace {
 
+struct adversarial_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  std::string class_0, class_1;
+  std::vector<index_t> layers;  ///< empty: the run's
+  index_t words_out = 50;
+  index_t words_in_prompt = 25;
+  index_t neurons = 100;
+  double near = 0.9;       ///< cosine from which on a word is a class's synonym
+  class_options texts;     ///< templates and vocab only
+  image_options input;     ///< for the baseline of indirect effects; none: without it
+  std::uint64_t seed = 0;  ///< of the random words
+  index_t captions = 10;
+  std::string write_with, paint_with;  ///< commands; empty: not run
+  std::string pictures;                ///< folder for what is painted
+  std::string evaluate;                ///< pictures to classify; empty: the painted ones
+  std::string sheet;                   ///< PNG of these, most like class 0 first; empty: none
+  std::string out;                     ///< JSON; empty: standard output
+};
+
+void declare(option_group command, adversarial_call& o) {
+  add_run(command, o.run, "Run folder of analyze, with words");
+  command.text("--class-0", o.class_0, "Name of the class to be taken for", "NAME").required();
+  command.text("--class-1", o.class_1, "Name of the class that is there", "NAME").required();
+  command.numbers("--layers", o.layers, "Layers, as in 8,9,10 or 8-10, or all [all of the run]");
+  add_count(command, "--neurons", o.neurons, "Neurons whose words count [100]");
+  add_count(command, "--words-out", o.words_out, "Words listed [50]");
+  add_count(command, "--words-in-prompt", o.words_in_prompt, "Of these, in the prompt [25]");
+  command.number("--near", o.near,
+                 "Cosine with a class's name from which on a word is a synonym, left out [0.9]",
+                 "X");
+  add_templates(command, o.texts.templates,
+                "Text file, a sentence with {} a line, for the classes [a photo of a {}.]");
+  add_vocab(command, o.texts.vocab);
+  const option_group input =
+      command.group("Images for the baseline of indirect effects, one of", 0, 1);
+  add_images(command, input, o.input);
+  add_pixels(input, o.input);
+  command.number("--seed", o.seed, "Of the random words [0]");
+  const option write =
+      command.text("--write-with", o.write_with,
+                   "Command that reads the prompt and writes captions, one a line", "CMD");
+  add_count(command, "--captions", o.captions, "Captions asked for [10]");
+  const option paint = command
+                           .text("--paint-with", o.paint_with,
+                                 "Command that reads a caption and writes a JPEG or PNG", "CMD")
+                           .needs(write);
+  const option pictures =
+      command.path("--pictures", o.pictures, "Folder that the pictures go to", "DIR").needs(paint);
+  paint.needs(pictures);
+  command.path("--evaluate", o.evaluate, "Pictures to classify [those painted]", "PATH")
+      .excludes(paint);
+  command.path("--sheet", o.sheet, "PNG that shows pictures, those most like class 0 first");
+  add_json_output(command, o.out);
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
+void check(const adversarial_call& o) {
+  if (!o.sheet.empty() && o.evaluate.empty() && o.paint_with.empty()) {
+    throw usage_error("--sheet: goes with --evaluate or --paint-with");
+  }
+}
+
 /// Captions and pictures that outside commands made.
 struct outside_work {
   std::vector<std::string> captions = {};
@@ -285,8 +350,6 @@ report_json make_report(const B& be, const adversarial_call& call, const clip_so
   return report;
 }
 
-}  // namespace
-
 void run_adversarial(const adversarial_call& call) {
   const stopwatch whole;
   const described_run run = open_described_run("adversarial", call.run, call.layers);
@@ -307,6 +370,14 @@ void run_adversarial(const adversarial_call& call) {
   if (!out) return print(text);
   out->write(text);
   out->commit();
+}
+
+}  // namespace
+
+void add_adversarial(command_line& line) {
+  line.add("adversarial", "--run DIR --class-0 NAME --class-1 NAME [options]",
+           "Words that make pictures of class 1 look like class 0", declare, run_adversarial,
+           check);
 }
 
 }  // namespace solens::program

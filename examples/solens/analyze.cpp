@@ -20,6 +20,20 @@
 namespace solens::program {
 namespace {
 
+void declare(option_group command, analyze_call& o) {
+  add_model(command, o.model);
+  add_input(command, o.input);
+  command.numbers("--layers", o.layers, "Layers, as in 8,9,10 or 8-10, or all [all]");
+  command.number("--top", o.top, "Images kept of each neuron [100]").within(1, 1'000'000'000);
+  add_words(command, o.words);
+  add_lens(command, o.how, o.coefficient);
+  command.size("--memory", o.memory, "Memory to stay within, as in 4GB [4GB]");
+  command.number("--save-every", o.save_every, "Seconds between two states on disk [60]", "S")
+      .not_negative();
+  command.path("--out", o.out, "Run folder; an unfinished one is gone on with", "DIR").required();
+  add_common(command, o.common);
+}
+
 using detail::json;
 
 std::vector<index_t> layers_of(const analyze_call& call, const vision_config& c) {
@@ -313,6 +327,11 @@ void run_analyze(const analyze_call& call) {
   run["images_per_second"] = spent > 0 ? analysed_now / spent : 0.0F;
   folder.finish_replacing(run);
   std::filesystem::remove_all(folder.unfinished());
+}
+
+void add_analyze(command_line& line) {
+  line.add("analyze", "--model M (--images PATH | --pixels F) --out DIR [options]",
+           "Every finding about every neuron, in one pass over the images", declare, run_analyze);
 }
 
 }  // namespace solens::program

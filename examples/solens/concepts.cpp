@@ -22,6 +22,50 @@
 namespace solens::program {
 namespace {
 
+/// Exactly one of `input.images`, `input.pixels` and `index` is set.
+struct concepts_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  image_options input;
+  std::string index;                          ///< what an earlier call wrote
+  std::string run;                            ///< empty with `index`
+  std::vector<index_t> layers;                ///< empty: the run's
+  index_t top_words = 20;                     ///< of each image
+  index_t top_neurons = 10;                   ///< named for each word
+  std::string find;                           ///< a word; empty: all that images hold
+  std::string sheet;                          ///< PNG of the images found; empty: none
+  std::size_t memory = std::size_t{4} << 30;  ///< bytes kept of layers at a time
+  std::string out;                            ///< JSON; empty: standard output
+};
+
+void declare(option_group command, concepts_call& o) {
+  const option_group input = command.one_of("Images, one of");
+  const auto take_image = [&o](const std::string& path) {
+    o.input.images = path;
+    o.input.strict = true;
+  };
+  input.read("--image", take_image, "An image", "FILE");
+  add_images(command, input, o.input);
+  add_pixels(input, o.input);
+  input.path("--index", o.index, "What an earlier call wrote, to --find in");
+  command.path("--run", o.run, "Run folder of analyze, with words", "DIR");
+  command.numbers("--layers", o.layers, "Layers, as in 8,9,10 or 8-10, or all [all of the run]");
+  add_count(command, "--top-words", o.top_words, "Words kept of each image [20]");
+  add_count(command, "--top-neurons", o.top_neurons, "Neurons named for each word [10]");
+  const option find =
+      command.text("--find", o.find, "List the images that have this word among theirs", "WORD");
+  command.path("--sheet", o.sheet, "PNG that shows the first of the images found").needs(find);
+  add_memory(command, o.memory);
+  add_json_output(command, o.out);
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
+void check(const concepts_call& o) {
+  if (o.index.empty() && o.run.empty()) throw usage_error("--run is required");
+  if (!o.index.empty() && o.find.empty()) throw usage_error("--index requires --find");
+}
+
 /// An image's significant neurons, over all layers.
 struct image_writers {
   std::string name;
@@ -222,8 +266,6 @@ std::string hits_in_words(const report_json& result) {
   return text;
 }
 
-}  // namespace
-
 void run_concepts(const concepts_call& call) {
   std::optional<atomic_file> out;
   if (!call.out.empty()) out.emplace(call.out);
@@ -241,6 +283,13 @@ void run_concepts(const concepts_call& call) {
   if (!out) return print(text);
   out->write(text);
   out->commit();
+}
+
+}  // namespace
+
+void add_concepts(command_line& line) {
+  line.add("concepts", "--run DIR (--image F | --images PATH | --pixels F) [options] | --index F",
+           "Words that the significant neurons say of images", declare, run_concepts, check);
 }
 
 }  // namespace solens::program

@@ -7,6 +7,25 @@
 namespace solens::program {
 namespace {
 
+struct decompose_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  convention how = convention::centered;
+  double coefficient = 100;
+  std::string out;
+};
+
+void declare(option_group command, decompose_call& o) {
+  add_model(command, o.model);
+  add_input(command, o.input);
+  add_lens(command, o.how, o.coefficient);
+  command.text("--out", o.out, "Where attention, mlp and biases go: .safetensors", "FILE")
+      .ends_in({".safetensors"})
+      .required();
+  add_common(command, o.common);
+}
+
 std::vector<array_output::array> arrays_of(const vision_config& c, index_t e, convention how) {
   std::vector<array_output::array> arrays{{"attention", {c.n_layers, c.n_tokens(), c.n_heads, e}},
                                           {"mlp", {c.n_layers + 1, e}}};
@@ -16,8 +35,6 @@ std::vector<array_output::array> arrays_of(const vision_config& c, index_t e, co
   }
   return arrays;
 }
-
-}  // namespace
 
 void run_decompose(const decompose_call& call) {
   const clip_source model = open_model(call.model);
@@ -47,6 +64,13 @@ void run_decompose(const decompose_call& call) {
     });
   });
   out.finish();
+}
+
+}  // namespace
+
+void add_decompose(command_line& line) {
+  line.add("decompose", "--model M (--images PATH | --pixels F) --out FILE [options]",
+           "Representations as sums over heads, tokens and MLPs", declare, run_decompose);
 }
 
 }  // namespace solens::program

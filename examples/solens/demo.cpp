@@ -17,6 +17,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+struct demo_call {
+  common_options common;
+  int scenes = 2000;
+  std::string out = "solens-demo";
+};
+
+void declare(option_group command, demo_call& o) {
+  command.number("--scenes", o.scenes, "Scenes to paint and look at [2000]").within(10, 1'000'000);
+  command.path("--out", o.out, "Run folder [solens-demo]", "DIR");
+  add_common(command, o.common);
+}
+
 /// Makes a folder the demo's, such that nobody else's files are ever overwritten.
 void take_folder(const fs::path& folder) {
   const fs::path mark = folder / ".solens-demo";
@@ -33,8 +45,6 @@ void take_folder(const fs::path& folder) {
   }
   write_file_atomically(mark, "");
 }
-
-}  // namespace
 
 void run_demo(const demo_call& call) {
   const fs::path out(call.out), model = out / "model", scenes = out / "scenes";
@@ -68,6 +78,13 @@ void run_demo(const demo_call& call) {
   report.common = call.common;
   report.run = call.out;
   run_report(report);
+}
+
+}  // namespace
+
+void add_demo(command_line& line) {
+  line.add("demo", "[--out DIR] [options]",
+           "analyze on a small painted world and a CLIP that come with solens", declare, run_demo);
 }
 
 }  // namespace solens::program

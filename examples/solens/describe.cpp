@@ -13,14 +13,26 @@
 namespace solens::program {
 namespace {
 
+struct describe_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  word_options words;
+};
+
+void declare(option_group command, describe_call& o) {
+  add_run(command, o.run, "Run folder of analyze");
+  add_words(command, o.words).required();
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
 /// The model of a run; not set when it is not there and not needed.
 std::optional<clip_source> model_of(const describe_call& call, const report_json& run) {
   const bool needed = call.words.embeddings.empty() || !call.model.model.empty();
   if (!needed && !std::filesystem::exists(run.at("model").at("path").get<std::string>())) return {};
   return open_model_of_run(call.run, run, call.model);
 }
-
-}  // namespace
 
 void run_describe(const describe_call& call) {
   const stopwatch whole;
@@ -38,6 +50,13 @@ void run_describe(const describe_call& call) {
   run.erase("ablation");
   run["seconds"]["words"] = static_cast<float>(whole.seconds());
   folder.finish_replacing(run);
+}
+
+}  // namespace
+
+void add_describe(command_line& line) {
+  line.add("describe", "--run DIR --words FILE [options]",
+           "Every neuron of a run in words, in place of what it has", declare, run_describe);
 }
 
 }  // namespace solens::program

@@ -9,6 +9,44 @@
 namespace solens::program {
 namespace {
 
+struct effects_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  index_t layer = 0;
+  std::string kind = "second-order";  ///< or "direct", "indirect"
+  std::vector<index_t> neurons;       ///< empty: all
+  bool per_head = false;              ///< second-order only
+  bool one_mean = false;              ///< indirect only: one mean over tokens, not one a token
+  convention how = convention::centered;
+  double coefficient = 100;
+  std::string out;
+};
+
+void declare(option_group command, effects_call& o) {
+  add_model(command, o.model);
+  add_input(command, o.input);
+  command.number("--layer", o.layer, "The layer, from 0", "L").required();
+  command.text("--kind", o.kind, "second-order, direct or indirect [second-order]", "KIND")
+      .among({"second-order", "direct", "indirect"});
+  command.numbers("--neurons", o.neurons, "Neurons, as in 0,5,10-20 [all]");
+  command.flag("--per-head", o.per_head, "Second-order effects through each later head");
+  command.flag("--one-mean", o.one_mean,
+               "Indirect effects: one mean for all tokens, not one for each");
+  add_lens(command, o.how, o.coefficient);
+  add_array_output(command, o.out, "[images, neurons, E]");
+  add_common(command, o.common);
+}
+
+void check(const effects_call& o) {
+  if (o.per_head && o.kind != "second-order") {
+    throw usage_error("--per-head: goes with --kind second-order");
+  }
+  if (o.one_mean && o.kind != "indirect") {
+    throw usage_error("--one-mean: goes with --kind indirect");
+  }
+}
+
 /// What all three kinds have at hand.
 struct task {
   const effects_call& call;
@@ -102,8 +140,6 @@ void indirect(const B& be, const task& t) {
                 [&](const_view_of<B> effects) { write(be, effects, t.out); });
 }
 
-}  // namespace
-
 void run_effects(const effects_call& call) {
   const clip_source model = open_model(call.model);
   const vision_config& c = vision_of(model);
@@ -131,6 +167,13 @@ void run_effects(const effects_call& call) {
     call.kind == "direct" ? direct(be, t) : indirect(be, t);
   });
   out.finish();
+}
+
+}  // namespace
+
+void add_effects(command_line& line) {
+  line.add("effects", "--model M (--images PATH | --pixels F) --layer L --out FILE [options]",
+           "Effects of neurons of one MLP on the representation", declare, run_effects, check);
 }
 
 }  // namespace solens::program

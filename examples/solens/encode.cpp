@@ -19,6 +19,28 @@
 namespace solens::program {
 namespace {
 
+struct encode_call {
+  common_options common;
+  model_options model;
+  image_options input;
+  std::string texts;
+  std::string vocab;  ///< empty: the model's own
+  bool normalize = false;
+  std::string out;
+};
+
+void declare(option_group command, encode_call& o) {
+  add_model(command, o.model);
+  const option_group input = command.one_of("Input, one of");
+  add_images(command, input, o.input);
+  add_pixels(input, o.input);
+  const option texts = add_texts(input, o.texts);
+  add_vocab(command, o.vocab).needs(texts);
+  command.flag("--normalize", o.normalize, "Scale every row to norm 1");
+  add_array_output(command, o.out, "[rows, E]");
+  add_common(command, o.common);
+}
+
 /// Texts that the tower is given at once for each one of `--batch`: it shares what they begin with,
 /// so that of many each is cheaper.
 constexpr index_t texts_per_batch = 128;
@@ -112,8 +134,6 @@ void encode_texts(const encode_call& call, const clip_source& model, array_outpu
   });
 }
 
-}  // namespace
-
 void run_encode(const encode_call& call) {
   const clip_source model = open_model(call.model);
   array_output out(call.out, {"representation", {model.config.d_joint}});
@@ -123,6 +143,13 @@ void run_encode(const encode_call& call) {
     encode_texts(call, model, out);
   }
   out.finish();
+}
+
+}  // namespace
+
+void add_encode(command_line& line) {
+  line.add("encode", "--model M (--images PATH | --pixels F | --texts FILE) --out FILE [options]",
+           "Representations of images or texts", declare, run_encode);
 }
 
 }  // namespace solens::program

@@ -1,73 +1,99 @@
+#include "heads.hpp"
+
 #include <algorithm>
-#include <cstdio>  // std::snprintf
-#include <filesystem>
+#include <charconv>  // std::from_chars
+#include <cstdio>    // std::snprintf
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <solens/core/atomic_file.hpp>
-#include <solens/findings/head_removal.hpp>
 #include <solens/findings/text_span.hpp>
-#include <solens/findings/writer_directions.hpp>
 #include <solens/stats/second_moments.hpp>
 
-#include "classifier.hpp"
 #include "commands.hpp"
 #include "console.hpp"
-#include "labels.hpp"
-#include "lens_run.hpp"
-#include "run_folder.hpp"
-#include "run_images.hpp"
-#include "run_model.hpp"
-#include "stopwatch.hpp"
 #include "words.hpp"
 
 namespace solens::program {
 namespace {
 
-/// What a call is about: a model, images, and the run that they may come from.
-struct head_task {
-  const heads_call& call;
-  std::optional<run_folder> folder;
-  report_json record;  ///< of the run
-  clip_source model;
-  image_options input;
-
-  explicit head_task(const heads_call& c)
-      : call(c),
-        folder(c.run.empty() ? std::nullopt : std::optional(run_folder::open(c.run))),
-        record(folder ? folder->record() : report_json()),
-        model(folder ? open_model_of_run(c.run, record, c.model) : open_model(c.model)),
-        input(c.input.any() || !folder ? c.input : images_of_run(*folder, record)) {
-    vision_of(model);
+/// `10.3,11.5`, as the heads it names.
+/// @throws usage_error
+std::vector<head_place> heads_in(const std::string& text) {
+  std::vector<head_place> places;
+  std::stringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    head_place place{};
+    const char* const end = part.data() + part.size();
+    auto read = std::from_chars(part.data(), end, place.layer);
+    const bool dot = read.ec == std::errc() && read.ptr != end && *read.ptr == '.';
+    if (dot) read = std::from_chars(read.ptr + 1, end, place.head);
+    if (!dot || read.ec != std::errc() || read.ptr != end || place.layer < 0 || place.head < 0) {
+      throw usage_error("--remove: expected heads as layer.head, as in 10.3,11.5, got '" + text +
+                        "'");
+    }
+    places.push_back(place);
   }
-
-  double coefficient() const {
-    return folder ? record.at("options").at("coefficient").get<double>() : 100.0;
-  }
-  std::unique_ptr<image_input> images() const {
-    return open_images(input, preprocess_of(model), call.common.batch, threads_of(call.common));
-  }
-};
-
-std::string name_of(const head_place& p) {
-  return std::to_string(p.layer) + "." + std::to_string(p.head);
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  if (places.empty()) throw usage_error("--remove: expected a head, got none");
+  return places;
 }
 
-/// The sites that the outputs of heads need.
-std::vector<site> sites_of(const std::vector<head_place>& places) {
-  std::vector<site> sites = readout_sites();
-  for (const head_place& p : places) {
-    if (sites.back() == site{site_kind::values, p.layer}) continue;
-    sites.push_back({site_kind::pattern, p.layer, true});
-    sites.push_back({site_kind::values, p.layer});
-  }
-  return sites;
+void declare(option_group command, heads_call& o) {
+  const option_group source = command.group("Model, one of or both", 1, 2);
+  source.path("--run", o.run, "Run folder of analyze, whose model, images and words are taken",
+              "DIR");
+  add_model(command, source, o.model);
+  const option_group input = command.group("Input, one of [the run's images]", 0, 1);
+  add_images(command, input, o.input);
+  add_pixels(input, o.input);
+  const option list = add_word_list(command, o.words);
+  add_vocab(command, o.words.vocab);
+  command.numbers("--layers", o.layers, "Layers, as in 8,9,10 or 8-10, or all [all]");
+  command.number("--texts", o.texts, "Words a head [20]").within(1, 4096);
+  const auto take_heads = [&o](const std::string& text) { o.remove = heads_in(text); };
+  command.read("--remove", take_heads, "Heads to remove, as layer.head: 10.3,11.5", "LIST")
+      .excludes(list);
+  add_label_ids(command, o.label_ids);
+  add_classes(command, command.group("Classifier, one of", 0, 1), o.classes);
+  command.number("--seed", o.seed, "Of the random heads [0]");
+  command.path(
+      "--out", o.out,
+      "Where the lines, or the accuracies as JSON, go [heads.jsonl of the run, or standard "
+      "output]");
+  add_common(command, o.common);
 }
 
-// Heads in texts.
+/// What `heads` cannot do with these words.
+/// @throws usage_error
+void check(const heads_call& o) {
+  const bool labels = !o.input.labels.empty() || !o.label_ids.empty();
+  const bool classes = !o.classes.classifier.empty() || !o.classes.classes.empty();
+  if (o.run.empty() && !o.input.any()) {
+    throw usage_error("--model: goes with --images or --pixels");
+  }
+  if (o.remove.empty()) {
+    if (labels || classes) throw usage_error("--remove: expected heads, got none");
+    if (o.run.empty() && o.words.list.empty()) {
+      throw usage_error("--words: expected a list, got none");
+    }
+    return;
+  }
+  if (!o.words.list.empty()) throw usage_error("--words: does not go with --remove");
+  if (!o.input.any()) throw usage_error("--remove: goes with --images or --pixels");
+  if (o.input.labels.empty() == o.label_ids.empty()) {
+    throw usage_error("labels: expected --labels folders or --label-ids, got " +
+                      std::string(labels ? "both" : "none"));
+  }
+  if (!classes) {
+    throw usage_error("classifier: expected --classifier or --classes, got none");
+  }
+}
 
 /// The layers asked for, all of them where none is.
 /// @throws argument_error naming one that the model has not
@@ -219,156 +245,33 @@ void describe(const head_task& task) {
   }
 }
 
-// Heads removed.
-
-/// As many other heads as are removed, drawn from the blocks from the first removed one on; fewer
-/// where there are not so many.
-std::vector<head_place> random_heads(const std::vector<head_place>& removed, const vision_config& c,
-                                     std::uint64_t seed) {
-  std::vector<head_place> others;
-  for (index_t l = removed.front().layer; l < c.n_layers; ++l) {
-    for (index_t h = 0; h < c.n_heads; ++h) {
-      const head_place place{l, h};
-      if (!std::binary_search(removed.begin(), removed.end(), place)) others.push_back(place);
-    }
-  }
-  const index_t n = std::min(std::ssize(others), std::ssize(removed));
-  std::vector<head_place> chosen;
-  for (const index_t i : random_subset(std::ssize(others), n, {seed})) {
-    chosen.push_back(others[static_cast<std::size_t>(i)]);
-  }
-  return chosen;
-}
-
-/// A row of accuracies: what becomes of representations when some heads are removed.
-struct removal_row {
-  std::string name;
-  std::vector<head_place> heads;
-  std::vector<float> left = {};  ///< [images, d_joint]: representations without the heads
-  stats::accuracy accuracy = {};
-};
-
-/// Scores representations once the mean of what was removed is known, a part at a time.
-template <tensor_backend B>
-void score(const B& be, const_view_of<B> classifier, const host_tensor<double>& mean,
-           const std::vector<index_t>& labels, removal_row& row) {
-  const index_t e = mean.size(), n = std::ssize(labels), k = classifier.extent(1);
-  const index_t at_once = std::min<index_t>(n, 1024);
-  auto rows = be.allocate({at_once, e}), products = be.allocate({at_once, k});
-  for (index_t begin = 0; begin < n; begin += at_once) {
-    const index_t count = std::min(at_once, n - begin);
-    const host_view<float> part(row.left.data() + begin * e, {count, e});
-    for (index_t i = 0; i < count; ++i) {
-      for (index_t j = 0; j < e; ++j) part(i, j) += static_cast<float>(mean(j));
-    }
-    const view_of<B> x = rows.view().slice(0, 0, count), y = products.view().slice(0, 0, count);
-    be.upload(host_view<const float>(part), x);
-    be.gemm(1, const_view_of<B>(x), classifier, 0, y);
-    host_tensor<float> logits({count, k});
-    be.download(const_view_of<B>(y), logits);
-    row.accuracy.add(std::as_const(logits).view(),
-                     std::span(labels).subspan(static_cast<std::size_t>(begin),
-                                               static_cast<std::size_t>(count)));
-  }
-}
-
-/// One pass over the images, whose representations are kept until the means are known.
-/// @param labels  by position of the input
-/// @returns how many images were skipped
-template <tensor_backend B>
-index_t measure(const B& be, const head_task& task, image_input& input, const_view_of<B> classifier,
-                const std::vector<index_t>& labels, std::vector<removal_row>& rows) {
-  std::vector<head_place> all;
-  for (const removal_row& row : rows) all.insert(all.end(), row.heads.begin(), row.heads.end());
-  std::sort(all.begin(), all.end());
-  const index_t e = task.model.config.d_joint;
-  lens_run<B> run(be, load_vision_tower(be, task.model),
-                  std::min(task.call.common.batch, input.size()), sites_of(all));
-  const head_maps<B> maps(be, lens_weights_of(run.tower()), convention::centered);
-  std::vector<head_outputs<B>> outputs;
-  std::vector<head_removal<B>> removals;
-  outputs.reserve(rows.size());  // removals refer to them
-  for (const removal_row& row : rows) {
-    outputs.emplace_back(maps, row.heads, task.coefficient());
-    removals.emplace_back(be, outputs.back());
-  }
-  std::vector<index_t> of_read;
-  scratch<B> memory;
-  for_each_batch(input, "heads", task.call.common.quiet, [&](const image_input::batch& batch) {
-    for (const index_t p : batch.positions) {
-      of_read.push_back(labels[static_cast<std::size_t>(p)]);
-    }
-    const auto activations = run(batch.pixels);
-    const view_of<B> left = memory.get(be, {std::ssize(batch.positions), e});
-    host_tensor<float> host(left.extents());
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      removals[r](be, activations, left);
-      be.download(const_view_of<B>(left), host);
-      rows[r].left.insert(rows[r].left.end(), host.begin(), host.end());
-    }
-  });
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    score(be, classifier, removals[r].mean(), of_read, rows[r]);
-  }
-  return std::ssize(input.skipped());
-}
-
-void remove(const head_task& task) {
-  const stopwatch whole;
-  const heads_call& call = task.call;
-  const vision_config& c = task.model.config.vision;
-  for (const head_place& p : call.remove) {
-    if (p.layer < c.n_layers && p.head < c.n_heads) continue;
-    throw argument_error("heads", "heads 0.0 to " + name_of({c.n_layers - 1, c.n_heads - 1}),
-                         name_of(p), "--remove");
-  }
-  const std::vector<std::string> classes = class_names(call.classes);
-  const index_t n_classes = n_classes_of(call.classes, classes, task.model.config.d_joint);
-  const auto input = task.images();
-  const auto labels = labels_of(task.input, call.label_ids, input->size(), n_classes, classes);
-  std::optional<atomic_file> out;
-  if (!call.out.empty()) out.emplace(call.out);
-
-  std::vector<removal_row> rows{{"baseline", {}},
-                                {"without_heads", call.remove},
-                                {"without_random_heads", random_heads(call.remove, c, call.seed)}};
-  if (rows.back().heads.empty()) rows.pop_back();
-  index_t n_skipped = 0;
-  with_backend(call.common, [&]<tensor_backend B>(const B& be) {
-    const auto classifier = classifier_of(be, call.classes, task.model, classes);
-    n_skipped = measure(be, task, *input, classifier.view(), labels, rows);
-  });
-  report_json report{{"format", 1},
-                     {"solens", SOLENS_VERSION},
-                     {"model", {{"sha256", sha256_of(task.model)}}},
-                     {"images",
-                      {{"source", task.input.place()},
-                       {"count", rows.front().accuracy.n()},
-                       {"skipped", n_skipped}}},
-                     {"classes", n_classes},
-                     {"seed", call.seed},
-                     {"rows", report_json::array()},
-                     {"seconds", static_cast<float>(whole.seconds())}};
-  std::string table;
-  for (const removal_row& row : rows) {
-    report_json of_row = accuracy_in_json(row.name, row.accuracy);
-    of_row["heads"] = report_json::array();
-    for (const head_place& p : row.heads) of_row["heads"].push_back(name_of(p));
-    report["rows"].push_back(std::move(of_row));
-    table += accuracy_in_words(row.name, row.accuracy);
-  }
-  const std::string text = report.dump(2, ' ', false, report_json::error_handler_t::replace) + "\n";
-  if (!call.common.quiet) std::cerr << table;
-  if (!out) return print(text);
-  out->write(text);
-  out->commit();
+void run_heads(const heads_call& call) {
+  const head_task task(call);
+  call.remove.empty() ? describe(task) : remove_heads(task);
 }
 
 }  // namespace
 
-void run_heads(const heads_call& call) {
-  const head_task task(call);
-  call.remove.empty() ? describe(task) : remove(task);
+std::string name_of(const head_place& p) {
+  return std::to_string(p.layer) + "." + std::to_string(p.head);
+}
+
+std::vector<site> sites_of(const std::vector<head_place>& places) {
+  std::vector<site> sites = readout_sites();
+  for (const head_place& p : places) {
+    if (sites.back() == site{site_kind::values, p.layer}) continue;
+    sites.push_back({site_kind::pattern, p.layer, true});
+    sites.push_back({site_kind::values, p.layer});
+  }
+  return sites;
+}
+
+void add_heads(command_line& line) {
+  line.add("heads",
+           "(--run DIR | --model M (--images PATH | --pixels F)) [--words FILE] [options], or with "
+           "--remove LIST (--labels folders | --label-ids F) (--classifier F | --classes FILE)",
+           "Attention heads in words, or a classification without some of them", declare, run_heads,
+           check);
 }
 
 }  // namespace solens::program

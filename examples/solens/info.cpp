@@ -14,6 +14,16 @@
 namespace solens::program {
 namespace {
 
+struct info_call {
+  common_options common;
+  model_options model;
+};
+
+void declare(option_group command, info_call& o) {
+  add_model(command, o.model);
+  add_common(command, o.common);
+}
+
 /// `151,277,313`
 std::string grouped(index_t number) {
   std::string text = std::to_string(number);
@@ -94,8 +104,6 @@ void print_text(const text_config& c, index_t parameters) {
   print_line("", grouped(parameters) + " parameters");
 }
 
-}  // namespace
-
 void run_info(const info_call& call) {
   const clip_source model = open_model(call.model);
   // Reads nothing, but holds every tensor against the configuration.
@@ -126,6 +134,12 @@ void run_info(const info_call& call) {
   print_line("preprocessing", or_none(preprocess_file_of(model),
                                       "CLIP's own; no file beside the "
                                       "weights says otherwise"));
+}
+
+}  // namespace
+
+void add_info(command_line& line) {
+  line.add("info", "--model M [--config FILE]", "What a model is and holds", declare, run_info);
 }
 
 }  // namespace solens::program

@@ -25,6 +25,20 @@
 namespace solens::program {
 namespace {
 
+struct pairs_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  std::string run;
+  index_t heads = 3;  ///< a neuron
+};
+
+void declare(option_group command, pairs_call& o) {
+  add_run(command, o.run, "Run folder of analyze, with words");
+  command.number("--heads", o.heads, "Later heads a neuron [3]").within(1, 4096);
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
 /// What a run found about a layer, and its neurons on their way through single heads.
 template <tensor_backend B>
 struct layer_of_pairs {
@@ -236,8 +250,6 @@ report_json find_pairs(const B& be, const pairs_call& call, const run_folder& fo
   return result;
 }
 
-}  // namespace
-
 void run_pairs(const pairs_call& call) {
   const run_folder folder = run_folder::open(call.run);
   report_json record = folder.record();
@@ -257,6 +269,13 @@ void run_pairs(const pairs_call& call) {
     record["pairs"] = find_pairs(be, call, folder, record, model, *input, next.path());
   });
   folder.finish_adding(record);
+}
+
+}  // namespace
+
+void add_pairs(command_line& line) {
+  line.add("pairs", "--run DIR [options]", "Neurons through single later heads, in words", declare,
+           run_pairs);
 }
 
 }  // namespace solens::program

@@ -24,6 +24,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void declare(option_group command, report_call& o) {
+  add_run(command, o.run, "Run folder of analyze");
+  command.size("--thumbnails", o.thumbnails,
+               "Size of the page that pictures and heat maps may take; 0 for none [20MB]");
+  command.number("--top", o.top, "Images shown of each neuron, at most those of the run [24]")
+      .within(1, 1000);
+  command.path("--ablation", o.ablation, "JSON of ablate [the run folder's ablation.json]");
+  command.path("--out", o.out, "Where the page goes [report.html in the run folder]");
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
 constexpr index_t most_words = 64;  ///< of a neuron, on the page
 
 std::vector<std::string> read_lines(const fs::path& file) {
@@ -251,6 +263,11 @@ void run_report(const report_call& call) {
   write_report_page(data, [&](std::string_view part) { out.write(part); });
   out.commit();
   print(path.string() + "\n");
+}
+
+void add_report(command_line& line) {
+  line.add("report", "--run DIR [options]", "One page for a run folder, which opens from disk",
+           declare, run_report);
 }
 
 }  // namespace solens::program

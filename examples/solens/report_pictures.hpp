@@ -6,7 +6,7 @@
 #include <solens/core/host_tensor.hpp>
 #include <solens/report/columns.hpp>
 
-#include "options.hpp"
+#include "commands.hpp"
 #include "run_folder.hpp"
 
 namespace solens::program {

@@ -31,6 +31,43 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void declare(option_group command, segment_call& o) {
+  add_run(command, o.run, "Run folder of analyze");
+  add_input(command, o.input);
+  const option_group classes = command.one_of("Classes, one of");
+  classes.texts("--class", o.given, "Word or phrase to look for; several where repeated");
+  classes.path("--classes", o.classes.classes,
+               "Text file, a class a line: of each image, the one that it is taken for");
+  add_templates(command, o.classes.templates,
+                "Text file, a sentence with {} a line [a photo of a {}.]");
+  add_vocab(command, o.classes.vocab);
+  command.path("--masks", o.masks,
+               "Where the classes are, to score: grey PNGs of the images' names and sizes, in "
+               "folders of the classes' names for several",
+               "DIR");
+  command
+      .text("--method", o.method,
+            "neurons, or to compare: random, attention, rollout, direct, patches [neurons]", "M")
+      .among({"neurons", "random", "attention", "rollout", "direct", "patches"});
+  command.numbers("--layers", o.layers, "Layers whose neurons are read, of the run's [all]");
+  command.number("--neurons", o.neurons, "Neurons for a class [200]").within(1, 1'000'000'000);
+  command.flag("--signed", o.by_sign, "Neurons that push toward the class, not against it");
+  command.flag("--weighted", o.weighted,
+               "Neurons weigh as much as they push toward the class, not the same");
+  command.number("--threshold", o.threshold, "Heat above which a pixel is of the class [0.5]", "X")
+      .within(0.0, 1.0);
+  command.number("--seed", o.seed, "Of random neurons [0]");
+  command.path("--out", o.out, "Folder for PNGs and segmentation.json", "DIR").required();
+  add_model_of_run(command, o.model);
+  add_common(command, o.common);
+}
+
+void check(const segment_call& o) {
+  if (!o.masks.empty() && o.input.images.empty()) {
+    throw usage_error("--masks: goes with --images");
+  }
+}
+
 constexpr const char* kinds_of_pictures[] = {"heat", "mask", "overlay"};
 
 /// @throws io_error naming it
@@ -154,7 +191,7 @@ class segmentation_run {
         segmenter_(be, run_.tower(), task.source, read_directions(folder),
                    readers_of(be, task, classifier_).view(),
                    {.n_writers = task.call.neurons,
-                    .by_magnitude = task.call.by_magnitude,
+                    .by_magnitude = !task.call.by_sign,
                     .weighted = task.call.weighted,
                     .random = task.call.seed}) {}
 
@@ -246,7 +283,7 @@ report_json options_in_json(const segmentation_task& task) {
   if (needs_directions(task.source)) {
     options["layers"] = task.layers;
     options["neurons"] = call.neurons;
-    options["signed"] = !call.by_magnitude;
+    options["signed"] = call.by_sign;
     options["weighted"] = call.weighted;
   }
   if (task.source == map_source::random) options["seed"] = call.seed;
@@ -262,8 +299,6 @@ index_t batch_of(const segmentation_task& task) {
   }
   return bounded_batch(task.call.common.batch, numbers);
 }
-
-}  // namespace
 
 void run_segment(const segment_call& call) {
   const stopwatch whole;
@@ -319,6 +354,16 @@ void run_segment(const segment_call& call) {
                 static_cast<long long>(s.n()), 100 * s.pixel_accuracy(), 100 * s.mean_iou(),
                 100 * s.mean_average_precision());
   std::cerr << line;
+}
+
+}  // namespace
+
+void add_segment(command_line& line) {
+  line.add("segment",
+           "--run DIR (--images PATH | --pixels F) (--class TEXT | --classes FILE)"
+           " --out DIR [options]",
+           "Where in images a class is: heat maps, masks, and their scores", declare, run_segment,
+           check);
 }
 
 }  // namespace solens::program

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <algorithm>
+#include <algorithm>  // std::replace
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,6 +18,25 @@
 #include "run_folder.hpp"
 
 namespace solens::program {
+
+/// Exactly one of `given` and `classes.classes` is set.
+struct segment_call {
+  common_options common;
+  model_options model;  ///< empty: the one that the run names
+  image_options input;
+  std::string run;
+  std::vector<std::string> given;  ///< classes that are drawn in every image
+  class_options classes;           ///< no classifier; of a file, an image's likeliest is drawn
+  std::string masks;               ///< folder; empty: nothing to score against
+  std::string method = "neurons";  ///< of map_source_names
+  std::vector<index_t> layers;     ///< empty: all of the run
+  index_t neurons = 200;
+  bool by_sign = false;
+  bool weighted = false;
+  std::uint64_t seed = 0;  ///< of random neurons
+  float threshold = 0.5F;
+  std::string out;
+};
 
 /// What to look for, and what is known before the first image is looked at.
 struct segmentation_task {
