@@ -262,7 +262,7 @@ void run_ablate(const ablate_call& call) {
   const clip_source model = open_model_of_run(call.run, record, call.model);
   vision_of(model);
   const std::vector<layer_of_run> layers = read_layers(folder, record);
-  const std::vector<std::string> classes = class_names(call.classes);
+  const std::vector<std::string> classes = class_names(call.classes, model);
   const index_t n_classes = n_classes_of(call.classes, classes, model.config.d_joint);
   const report_json& options = record.at("options");
   const bool reference = options.at("convention") == "reference";

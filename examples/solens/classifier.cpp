@@ -18,9 +18,10 @@ report_json in_json(index_t hits, index_t n) {
 
 }  // namespace
 
-std::vector<std::string> class_names(const class_options& o) {
+std::vector<std::string> class_names(const class_options& o, const clip_source& model) {
   if (o.classes.empty()) return {};
-  word_list list = read_word_list(o.classes);
+  const bpe_tokenizer tokenizer = open_tokenizer(o.vocab, model);
+  word_list list = read_word_list(o.classes, &tokenizer);
   if (list.duplicates.empty()) return std::move(list.words);
   throw format_error("read classes", "each class once", "'" + list.duplicates.front() + "' again",
                      o.classes);

@@ -15,8 +15,9 @@
 namespace solens::program {
 
 /// Names of the classes; empty where `--classifier` stands for them.
+/// @param model  whose tokenizer has to know something of them, unless there is `--vocab`
 /// @throws io_error, format_error naming the file, for a class that is there twice, too
-std::vector<std::string> class_names(const class_options&);
+std::vector<std::string> class_names(const class_options&, const clip_source& model);
 
 /// The sentences that class names stand in.
 std::vector<prompt_template> templates_of(const class_options&);

@@ -124,7 +124,7 @@ void remove_heads(const head_task& task) {
   }
   class_options classifier_options = call.classes;
   classifier_options.vocab = call.words.vocab;
-  const std::vector<std::string> classes = class_names(classifier_options);
+  const std::vector<std::string> classes = class_names(classifier_options, task.model);
   const index_t n_classes = n_classes_of(classifier_options, classes, task.model.config.d_joint);
   const auto input = task.images();
   const auto labels = labels_of(task.input, call.label_ids, input->size(), n_classes, classes);

@@ -312,7 +312,7 @@ void run_segment(const segment_call& call) {
                          model,
                          preprocess_of(model),
                          parse_map_source(call.method),
-                         classes_of(call, tokenizer),
+                         classes_of(call, model, tokenizer),
                          layers_of_call(call, record),
                          {},
                          {}};

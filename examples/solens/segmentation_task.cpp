@@ -46,20 +46,20 @@ std::vector<mask_reader> masks_in_folders(const segmentation_task& task, const i
 
 }  // namespace
 
-std::vector<std::string> classes_of(const segment_call& call, const bpe_tokenizer& tokenizer) {
-  std::vector<std::string> names = call.given.empty() ? class_names(call.classes) : call.given;
-  const std::string place = call.given.empty() ? call.classes.classes : "--class";
+std::vector<std::string> classes_of(const segment_call& call, const clip_source& model,
+                                    const bpe_tokenizer& tokenizer) {
+  if (call.given.empty()) return class_names(call.classes, model);
   std::set<std::string> seen;
-  for (const std::string& name : names) {
+  for (const std::string& name : call.given) {
     if (!seen.insert(name).second) {
-      throw argument_error("read classes", "each class once", "'" + name + "' again", place);
+      throw argument_error("read classes", "each class once", "'" + name + "' again", "--class");
     }
     if (tokenizer.encode(name).empty()) {
       throw argument_error("read classes", "a class that the tokenizer knows something of",
-                           "'" + name + "'", place);
+                           "'" + name + "'", "--class");
     }
   }
-  return names;
+  return call.given;
 }
 
 std::vector<index_t> layers_of_call(const segment_call& call, const report_json& record) {

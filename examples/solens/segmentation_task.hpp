@@ -67,8 +67,10 @@ struct segmentation_task {
 };
 
 /// The classes that a call names.
-/// @throws argument_error for a class twice, or one of which the tokenizer makes nothing
-std::vector<std::string> classes_of(const segment_call&, const bpe_tokenizer&);
+/// @throws argument_error for a class twice, or one of which the tokenizer makes nothing;
+///         format_error naming the line where a file has such
+std::vector<std::string> classes_of(const segment_call&, const clip_source& model,
+                                    const bpe_tokenizer&);
 
 /// The layers whose neurons are read.
 /// @throws argument_error for a layer that the run has not

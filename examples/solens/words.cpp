@@ -266,16 +266,19 @@ report_json record_of(const word_source& words) {
 
 word_source open_words(const common_options& common, const word_options& o,
                        const clip_source* model, const std::string& model_hash, index_t d_joint) {
-  word_source words{o, read_word_list(o.list), sha256_of_file(o.list), {}, {}, {}};
+  word_source words{o, {}, {}, {}, {}, {}};
   if (!o.embeddings.empty()) {
+    words.list = read_word_list(o.list);
     words.embeddings = read_embeddings(o, words.list, d_joint);
     words.embeddings_hash = sha256_of_file(o.embeddings);
   } else {
     const text_config& c = text_of(*model);
     bpe_tokenizer tokenizer = open_tokenizer(o.vocab, *model);
+    words.list = read_word_list(o.list, &tokenizer);
     embedding_cache cache(o.cache, cache_key(common, o, words.list, c, model_hash, tokenizer));
     words.encoder.emplace(word_encoder{*model, std::move(tokenizer), std::move(cache)});
   }
+  words.list_hash = sha256_of_file(o.list);
   report_duplicates(words.list.duplicates);
   return words;
 }

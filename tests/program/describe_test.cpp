@@ -397,6 +397,10 @@ TEST_CASE("describe refuses what does not fit, in one line, and leaves the run a
   refused(with_list(""), {"other.txt", "no words"});
   refused(with_list(" \r\n\t\n"), {"other.txt", "no words"});
   refused(with_list("the\nna\xEFve\n"), {"other.txt", "line 2", "UTF-8"});
+  write_file(e.folder / "table.txt", "#version: 0.2\na b\n");
+  write_file(other_list, "one\n\ntwo\n\x01\x02\n");
+  refused(e.describe({"--words", other_list, "--vocab", (e.folder / "table.txt").string()}),
+          {"other.txt, line 4", "maps to nothing"});
   refused(e.describe({"--words", "/no/such/list", "--word-embeddings", e.embeddings}),
           {"/no/such/list"});
   refused(e.describe({"--words", e.list, "--word-embeddings", "/no/such.npy"}), {"/no/such.npy"});
@@ -480,7 +484,7 @@ TEST_CASE("a call that is killed leaves the old words or the new ones") {
   run(change);
   const auto whole = std::chrono::steady_clock::now() - start;
   const auto second = contents(e.dir);
-  const auto nothing = e.describe({"--words", "/no/such/list"});
+  const auto nothing = e.describe({"--words", "/no/such/list", "--word-embeddings", e.embeddings});
   std::mt19937 generator(3);
   for (int i = 0; i < 12; ++i) {
     run(e.given({"--atoms", "4"}));

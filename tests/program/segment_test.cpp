@@ -253,7 +253,7 @@ TEST_CASE("segment refuses what does not fit together, naming the file, and leav
   write_file(e.folder / "table.txt", "#version: 0.2\na b\n");
   auto by_table = e.segment({"--classes", e.path("classes.txt"), "--quiet"});
   *std::find(by_table.begin(), by_table.end(), e.vocabulary) = e.path("table.txt");
-  check_error(call(by_table), {"classes.txt", "tokenizer knows something of", "'&nbsp;'"});
+  check_error(call(by_table), {"classes.txt, line 2", "maps to nothing"});
   refused({"--class", "<t7>", "--layers", "1,3"}, {"--layers", "3", e.dir});
 
   const words with_masks{"--class", "<t7>", "--masks", e.path("masks")};

@@ -1,5 +1,6 @@
 #include "support/test.hpp"
 
+#include <solens/text/bpe_table.hpp>
 #include <solens/text/word_list.hpp>
 
 using Catch::Matchers::Contains;
@@ -33,6 +34,19 @@ TEST_CASE("a line that is not UTF-8 is named") {
   solens::test::write_file(path, "the\nna\xEFve\n");
   CHECK_THROWS_WITH(solens::read_word_list(path),
                     Contains("words.txt, line 2") && Contains("position 2"));
+}
+
+TEST_CASE("a word that the tokenizer maps to nothing is named by its line") {
+  const solens::test::temporary_folder folder;
+  const auto path = folder / "words.txt";
+  solens::test::write_file(folder / "table.txt", "#version: 0.2\n");
+  const solens::bpe_tokenizer tokenizer(solens::read_bpe_table(folder / "table.txt"));
+  solens::test::write_file(path, "a cat\n\n\x01\x02\n");
+  CHECK_THROWS_WITH(solens::read_word_list(path, &tokenizer),
+                    Contains("words.txt, line 3") && Contains("maps to nothing"));
+  CHECK(solens::read_word_list(path).words == strings{"a cat", "\x01\x02"});
+  solens::test::write_file(path, "a cat\n\x01!\n");
+  CHECK(solens::read_word_list(path, &tokenizer).words == strings{"a cat", "\x01!"});
 }
 
 TEST_CASE("the list of 30,000 words is read whole") {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <solens/core/error.hpp>
+#include <solens/text/bpe_tokenizer.hpp>
 #include <solens/text/unicode.hpp>
 
 namespace solens::detail {
@@ -60,12 +61,19 @@ struct word_list {
 
 /// Reads a list of words or phrases, one a line. Blanks and tabs at the ends of a line are dropped,
 /// and so are blank lines; lines that say the same are kept once.
-/// @throws io_error when the file cannot be read; format_error when a line is not UTF-8, naming it,
-///         or when there is no word in the file
-inline word_list read_word_list(const std::filesystem::path& path) {
+/// @param tokenizer  that has to know something of every word; null where none reads them
+/// @throws io_error when the file cannot be read; format_error when a line is not UTF-8 or holds
+///         nothing that the tokenizer knows, naming it, or when there is no word in the file
+inline word_list read_word_list(const std::filesystem::path& path,
+                                const bpe_tokenizer* tokenizer = nullptr) {
   word_list list;
   std::unordered_set<std::string> seen;
   for (detail::text_line& line : detail::read_lines(path)) {
+    if (tokenizer != nullptr && tokenizer->encode(line.text).empty()) {
+      throw format_error("read words", "words of which the tokenizer knows something",
+                         "one that it maps to nothing",
+                         path.string() + ", line " + std::to_string(line.number));
+    }
     const bool is_new = seen.insert(line.text).second;
     if (is_new) list.positions.push_back(list.words.size() + list.duplicates.size());
     (is_new ? list.words : list.duplicates).push_back(std::move(line.text));
