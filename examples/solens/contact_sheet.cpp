@@ -33,13 +33,18 @@ void write_contact_sheet(const std::string& png, const std::vector<std::string>&
   const index_t high = std::max<index_t>(1, (n + columns - 1) / columns);
   rgb_image sheet(high * (side + gap) - gap, wide * (side + gap) - gap);
   std::fill_n(sheet.row(0), sheet.view().size(), std::uint8_t{255});
+  index_t n_placed = 0;
   for (index_t i = 0; i < n; ++i) {
     try {
       place(read_image(paths[static_cast<std::size_t>(i)]), sheet, i / columns * (side + gap),
             i % columns * (side + gap));
+      ++n_placed;
     } catch (const error&) {
       continue;  // an image that has gone since; the JSON names it
     }
+  }
+  if (n > 0 && n_placed == 0) {
+    throw io_error("contact sheet", "image files", "none that can be read", paths.front());
   }
   write_png(png, sheet.view());
 }

@@ -9,7 +9,7 @@ namespace solens::program {
 /// a row, each made to fit a square of 96 pixels.
 /// @param png    where the sheet goes
 /// @param paths  images; one that cannot be read leaves a gap
-/// @throws io_error naming the PNG
+/// @throws io_error naming the PNG, or the first image where there are some and none can be read
 void write_contact_sheet(const std::string& png, const std::vector<std::string>& paths);
 
 }  // namespace solens::program

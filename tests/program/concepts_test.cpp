@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include <solens/image/decode.hpp>
+#include <solens/image/encode_png.hpp>
 #include <solens/weights/npy.hpp>
 #include <solens/weights/safetensors.hpp>
 #include <solens/weights/safetensors_writer.hpp>
@@ -163,6 +165,52 @@ TEST_CASE("images are found by a word, at once or from the JSON of an earlier ca
   CHECK(json::parse(
             run({"concepts", "--index", e.path("index.json"), "--find", word, "--quiet"}).out) ==
         found);
+}
+
+TEST_CASE("a sheet shows the images found, the first at the top left") {
+  temporary_folder folder;
+  const auto path = [&](const std::string& name) { return (folder / name).string(); };
+  const auto grey = [](int i) { return static_cast<std::uint8_t>(10 * i + 5); };
+  json index{{"concepts", json::array()}};
+  for (int i = 0; i < 20; ++i) {  // the last ones have the highest scores
+    const std::string image = path("image-" + std::to_string(i) + ".png");
+    rgb_image one(30, i == 19 ? 60 : 30);
+    std::fill_n(one.row(0), one.view().size(), grey(i));
+    if (i != 17) write_png(image, one.view());  // gone since
+    index["concepts"].push_back(
+        {{"image", image}, {"words", {{{"word", i == 3 ? "rare" : "common"}, {"score", i}}}}});
+  }
+  write_file(folder / "index.json", index.dump());
+  const auto sheet = [&](const std::string& word) {
+    run({"concepts", "--index", path("index.json"), "--find", word, "--sheet", path("sheet.png"),
+         "--quiet"});
+    return read_image(folder / "sheet.png");
+  };
+  const auto middle = [](const rgb_image& of, int row, int column) {
+    return static_cast<int>(of.row(100 * row + 48)[3 * (100 * column + 48)]);
+  };
+  const rgb_image many = sheet("common");  // two rows of eight, though there are nineteen
+  CHECK(many.height() == 196);
+  CHECK(many.width() == 796);
+  CHECK(middle(many, 0, 0) == grey(19));
+  CHECK(middle(many, 0, 1) == grey(18));
+  CHECK(middle(many, 0, 2) == 255);
+  CHECK(middle(many, 1, 7) == grey(4));
+  CHECK(static_cast<int>(many.row(4)[3 * 48]) == 255);  // a wide image leaves room above
+  CHECK(static_cast<int>(many.row(4)[3 * 148]) == grey(18));
+  const rgb_image single = sheet("rare");
+  CHECK(single.height() == 96);
+  CHECK(single.width() == 96);
+  CHECK(middle(single, 0, 0) == grey(3));
+
+  const words call_words{"concepts", "--index", path("index.json"), "--quiet", "--find", "rare"};
+  check_error(call(joined(call_words, {"--sheet", path("none/sheet.png")})), {"none/sheet.png"});
+  check_usage(call({"concepts", "--index", path("index.json"), "--sheet", path("sheet.png")}),
+              {"--sheet", "--find"});
+  std::filesystem::remove(folder / "sheet.png");
+  std::filesystem::remove(folder / "image-3.png");
+  check_error(call(joined(call_words, {"--sheet", path("sheet.png")})), {"image-3.png", "none"});
+  CHECK(!std::filesystem::exists(folder / "sheet.png"));
 }
 
 TEST_CASE("one image by its file, which has to be one") {
