@@ -66,7 +66,7 @@ inline std::vector<std::string> ablation_rows(const std::vector<std::string>& se
 ///                                K N C or T N C + K T C, whichever is less
 ///   3 K (d_head (C + E))         through the later heads
 /// In the reference convention lengths are measured in the joint space and cost K N E.
-/// Source: arXiv 2406.04341, section 4 and table 1; the random controls are ours.
+/// Source: arXiv 2406.04341, sections 3.3 and 4; the random controls are ours.
 template <tensor_backend B>
 class ablation {
  public:

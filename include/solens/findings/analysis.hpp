@@ -60,7 +60,7 @@ struct layer_findings {
 ///
 /// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
 /// coefficients in the scratch folder.
-/// Source: arXiv 2406.04341, sections 3.3 and 3.4.
+/// Source: arXiv 2406.04341, section 3.3.
 template <tensor_backend B>
 class analysis {
  public:

@@ -27,7 +27,7 @@ namespace solens {
 ///
 ///     words_said_by(significant(be, activations)[image], codes)
 ///
-/// Source: arXiv 2406.04341, sections 3.3 and 5.3.
+/// Source: arXiv 2406.04341, appendix A.5.
 template <tensor_backend B>
 class significant_writers {
  public:

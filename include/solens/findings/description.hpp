@@ -132,7 +132,7 @@ class code_figures {
 /// @param directions  [n, d_joint]; a direction of zeros gets no words
 /// @throws what orthogonal_matching_pursuit throws
 /// @note costs, beside the pursuit, 2 * n * n_atoms * (n_atoms + 2) * d_joint flops
-/// Source: arXiv 2406.04341, section 4.3.
+/// Source: arXiv 2406.04341, section 4.
 template <tensor_backend B>
 descriptions<typename B::scalar> describe(const B& be, const_view_of<B> dictionary,
                                           const_view_of<B> directions,

@@ -104,7 +104,7 @@ typename B::tensor mean_by_head(const B& be, const_view_of<B> coefficients,
 /// @param coefficients  [n_writers, top, n_heads] of the chosen images, less their mean over all
 /// @param shared        [n_writers, top, d_joint]: the shared vector on those, less its mean over
 ///                      all; empty without one
-/// Source: arXiv 2406.04341, section 3.4.
+/// Source: arXiv 2406.04341, section 3.3.
 template <tensor_backend B>
 direction_of_writers<typename B::scalar> principal_direction(const B& be,
                                                              centered_effects<B>& effects,

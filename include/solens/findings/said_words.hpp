@@ -39,7 +39,7 @@ struct said_word {
 /// @returns  every word in a code of one of them, the highest score first; of equal ones, the
 ///           first in the dictionary
 /// @throws argument_error for a writer or a layer without a code
-/// Source: arXiv 2406.04341, section 5.
+/// Source: arXiv 2406.04341, section 5.1 and appendix A.5.
 template <class T>
 std::vector<said_word> words_said_by(std::span<const weighted_writer> writers,
                                      std::span<const layer_codes<T>> codes) {

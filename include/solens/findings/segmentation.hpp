@@ -48,7 +48,7 @@ struct chosen_writer {
 ///
 /// with w_n = 1 / count, or (r_n . t_c) / sum |r . t_c| where weighted. Any number of layers, any
 /// number of classes; an image costs n_layers * n_patches * n_writers multiply-adds a class.
-/// Source: arXiv 2406.04341, section 5.3, whose settings are the defaults, over layers 8 to 10 of
+/// Source: arXiv 2406.04341, section 5.2, whose settings are the defaults, over layers 8 to 10 of
 /// a ViT-B/32; ranking with the sign and weights are ours.
 template <tensor_backend B>
 class segmentation {

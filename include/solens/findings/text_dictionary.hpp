@@ -46,7 +46,7 @@ typename B::tensor minus_mean(const B& be, const_view_of<B> rows) {
 /// @param embeddings  [n_words, d_joint], of any scale common to all
 /// @return            [n_words, d_joint]
 /// @throws shape_error unless there are a word or more with a coordinate or more
-/// Source: arXiv 2406.04341, section 4.3, for the subtracted mean; `reference` is what
+/// Source: arXiv 2406.04341, section 4, for the subtracted mean; `reference` is what
 /// compute_sparse_decomposition.py of its code does.
 template <tensor_backend B>
 typename B::tensor text_dictionary(const B& be, const_view_of<B> embeddings,

@@ -26,7 +26,7 @@ struct writer_directions {
 /// @param dictionary  [n_words, d_joint]
 /// @returns           [n_writers, d_joint]; zero where a code is empty
 /// @throws shape_error; argument_error for an atom that the dictionary has not
-/// Source: arXiv 2406.04341, section 3.4; that they are not scaled to length 1 is as in the
+/// Source: arXiv 2406.04341, section 3.3; that they are not scaled to length 1 is as in the
 /// authors' code.
 template <class T>
 host_tensor<T> reconstruct_codes(host_view<const index_t> atoms, host_view<const T> weights,

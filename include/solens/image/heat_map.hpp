@@ -45,7 +45,7 @@ struct bilinear_tap {
 /// @param map  [rows, columns], of any strides
 /// @returns    [height, width]
 /// @throws shape_error for a map without elements
-/// Source: arXiv 2406.04341, section 5.3.
+/// Source: arXiv 2406.04341, section 5.2.
 inline host_tensor<float> heat_map(host_view<const float> map, index_t height, index_t width) {
   if (map.rank() != 2 || map.empty()) {
     throw shape_error("heat_map", "[rows, columns] with elements", to_string(map.extents()), "map");

@@ -19,7 +19,7 @@ namespace solens {
 ///   phi[n] = gain p[0, n] D[n]      D = ln_post' and projection of the writer's direction
 /// In the reference convention each writer also has its share of the measured mean and of the
 /// biases, so that the writers of a layer sum to its MLP in `residual_decomposition`.
-/// Source: arXiv 2406.04341, section 3.1.
+/// Source: arXiv 2406.04341, section 3.2.
 template <tensor_backend B>
 class direct_map {
  public:

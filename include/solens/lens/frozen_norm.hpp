@@ -19,7 +19,7 @@ enum class convention {
 /// does not depend on the image is kept here; a source x with the share q of the rest gives
 ///   centered:   map x / sigma                               (and once: bias_image)
 ///   reference:  map x / sigma - q mean_image mu / sigma + q bias_image
-/// Source: arXiv 2406.04341, section 3; arXiv 2310.05916, appendix A.
+/// Source: arXiv 2406.04341, appendix A.6; arXiv 2310.05916, appendix A.
 template <tensor_backend B>
 class frozen_norm {
  public:

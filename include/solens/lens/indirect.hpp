@@ -79,7 +79,7 @@ concept finishes_forward_pass = tensor_backend<B> && std::invocable<F&, view_of<
 /// the one that a second forward pass gives, from the layer on, with one writer held at its mean.
 ///   phi[n] = scale (M - M(p[:, n] := mean[:, n]))
 /// Nothing is linearised here; what the transformer does with the difference is all in it.
-/// Source: arXiv 2406.04341, section 3.1.
+/// Source: arXiv 2406.04341, section 3.2.
 template <tensor_backend B>
 class indirect_map {
  public:
