@@ -11,31 +11,13 @@
 #include <solens/backend/reference.hpp>
 #include <solens/core/dtype.hpp>
 #include <solens/testing/backend_conformance.hpp>
-#if defined(SOLENS_CUDA_EMULATION)
-#include <solens/backend/cuda/kernels.cuh>
-#endif
 
 #include "support/backends.hpp"
 
 using namespace solens;
 
-namespace {
-
-template <class B>
-typename B::tensor on_device(const B& be, host_view<const typename B::scalar> x) {
-  auto result = be.allocate(x.extents());
-  be.upload(x, result.view());
-  return result;
-}
-
-template <class B>
-host_tensor<typename B::scalar> from_device(const B& be, const_view_of<B> x) {
-  host_tensor<typename B::scalar> result(x.extents());
-  be.download(x, result.view());
-  return result;
-}
-
-}  // namespace
+using test::on_backend;
+using test::on_host;
 
 TEMPLATE_TEST_CASE("the CUDA backend conforms", "", float, double) {
   const test::shared_cuda_backend<TestType> be;
@@ -51,23 +33,23 @@ TEST_CASE("transfers of more than all slots hold keep order and strides") {
   auto there = be.allocate({3, 2048, 750});
   be.upload(x.view(), there.view().transposed());
   CHECK(test::relative_difference<float, float>(
-            from_device(be, const_view_of<cuda_backend<float>>(there.view().transposed())),
-            x.view()) == 0);
+            on_host(be, const_view_of<cuda_backend<float>>(there.view().transposed())), x.view()) ==
+        0);
 }
 
 TEST_CASE("the host's memory is free again when upload returns") {
   const test::shared_cuda_backend<float> be;
   auto x = test::random_tensor<float>({100}, 1);
   const auto before = x.clone();
-  const auto there = on_device(be, std::as_const(x).view());
+  const auto there = on_backend(be, std::as_const(x).view());
   for (float& value : x) value = 0;
-  CHECK(test::relative_difference<float, float>(from_device(be, there.view()), before.view()) == 0);
+  CHECK(test::relative_difference<float, float>(on_host(be, there.view()), before.view()) == 0);
 }
 
 TEST_CASE("memory comes back, stays in its budget, and says what to do when it is short") {
   constexpr index_t megabyte = 1 << 20;
   const cuda_backend<float> be({.memory = 40 * megabyte});
-  const auto kept = on_device(be, test::random_tensor<float>({1000}, 1).view());
+  const auto kept = on_backend(be, test::random_tensor<float>({1000}, 1).view());
   for (int i = 0; i < 20; ++i) be.allocate({4 * megabyte});  // 16 MB, the same ones
   const float* first = be.allocate({megabyte}).view().data();
   CHECK(be.allocate({megabyte}).view().data() == first);
@@ -77,7 +59,7 @@ TEST_CASE("memory comes back, stays in its budget, and says what to do when it i
   CHECK_THROWS_AS(be.allocate({20 * megabyte}), cuda::out_of_memory);
   // What was not in use went back, what was is as it was.
   const auto large = be.allocate({6 * megabyte});
-  CHECK(test::relative_difference<float, float>(from_device(be, kept.view()),
+  CHECK(test::relative_difference<float, float>(on_host(be, kept.view()),
                                                 test::random_tensor<float>({1000}, 1).view()) == 0);
 }
 
@@ -93,7 +75,7 @@ TEMPLATE_TEST_CASE("matrices beyond a batch of small ones have the same eigenpai
   const test::shared_cuda_backend<TestType> be;
   for (const shape& extents : {shape{1, 40, 60}, shape{2, 130, 140}}) {
     const index_t batch = extents[0], n = extents[1];
-    const auto x = on_device(be, test::random_tensor<TestType>(extents, 1).view());
+    const auto x = on_backend(be, test::random_tensor<TestType>(extents, 1).view());
     auto a = be.allocate({batch, n, n});
     auto values = be.allocate({batch, 2}), vectors = be.allocate({batch, 2, n});
     be.batched_gemm(1, x.view(), x.view().transposed(), 0, a.view());
@@ -101,9 +83,9 @@ TEMPLATE_TEST_CASE("matrices beyond a batch of small ones have the same eigenpai
     // a v = value v
     auto image = be.allocate({batch, 2, n});
     be.batched_gemm(1, std::as_const(vectors).view(), std::as_const(a).view(), 0, image.view());
-    const auto v = from_device(be, std::as_const(vectors).view());
-    const auto got = from_device(be, std::as_const(image).view());
-    const auto value = from_device(be, std::as_const(values).view());
+    const auto v = on_host(be, std::as_const(vectors).view());
+    const auto got = on_host(be, std::as_const(image).view());
+    const auto value = on_host(be, std::as_const(values).view());
     auto want = v.clone();
     for (index_t i = 0; i < want.size(); ++i) want.data()[i] *= value.data()[i / n];
     CHECK(test::relative_difference<TestType, TestType>(got.view(), want.view()) <
@@ -116,7 +98,7 @@ TEST_CASE("a search in tiles keeps the first of the largest") {
   auto x = test::random_tensor<double>({4, 1000}, 1);
   x(0, 10) = x(0, 700) = -50;
   x(1, 999) = 50;
-  const auto there = on_device(be, std::as_const(x).view());
+  const auto there = on_backend(be, std::as_const(x).view());
   auto values = be.allocate({4});
   auto indices = be.allocate_indices({4});
   for (index_t begin = 0; begin < 1000; begin += 300) {
@@ -130,7 +112,7 @@ TEST_CASE("a search in tiles keeps the first of the largest") {
   be.download(std::as_const(indices).view(), index.view());
   for (index_t i = 0; i < 4; ++i) CHECK(index(i) == at(i));
   CHECK(index(0) == 10);
-  CHECK(from_device(be, std::as_const(values).view())(1) == 50);
+  CHECK(on_host(be, std::as_const(values).view())(1) == 50);
 }
 
 TEMPLATE_TEST_CASE("attention without its scores in memory is attention", "", float, double) {
@@ -159,15 +141,15 @@ TEMPLATE_TEST_CASE("attention without its scores in memory is attention", "", fl
   ops::attention<exact>({}, scale, heads(q), heads(k), heads(v), causal, heads(out), first, scores,
                         mask);
 
-  const auto dq = on_device(be, q.view()), dk = on_device(be, k.view()),
-             dv = on_device(be, v.view());
+  const auto dq = on_backend(be, q.view()), dk = on_backend(be, k.view()),
+             dv = on_backend(be, v.view());
   auto got = be.allocate({2, queries, 3, d}), pattern = be.allocate({2, 3, tokens});
   be.attention(scale, heads(dq), heads(dk), heads(dv), causal, heads(got), pattern.view(), {});
   const double bound = test::bound<TestType>(1e-14, 1e-6);
+  CHECK(test::relative_difference<TestType, TestType>(on_host(be, std::as_const(got).view()).view(),
+                                                      out.view()) < bound);
   CHECK(test::relative_difference<TestType, TestType>(
-            from_device(be, std::as_const(got).view()).view(), out.view()) < bound);
-  CHECK(test::relative_difference<TestType, TestType>(
-            from_device(be, std::as_const(pattern).view()).view(), first.view()) < bound);
+            on_host(be, std::as_const(pattern).view()).view(), first.view()) < bound);
 }
 
 TEMPLATE_TEST_CASE("products of less precision keep its bound", "", bf16, f16) {
@@ -183,8 +165,8 @@ TEMPLATE_TEST_CASE("products of less precision keep its bound", "", bf16, f16) {
                              static_cast<int>(i / 7) - 27)) *
               (i % 3 == 0 ? -1.0F : 1.0F);
   }
-  const auto dx = on_device(be, std::as_const(x).view()),
-             d1 = on_device(be, std::as_const(one).view());
+  const auto dx = on_backend(be, std::as_const(x).view()),
+             d1 = on_backend(be, std::as_const(one).view());
   auto dy = be.allocate({300, 1});
   narrow.gemm(1, dx.view(), d1.view(), 0, dy.view());
   be.download(std::as_const(dy).view(), y.view());
@@ -192,10 +174,10 @@ TEMPLATE_TEST_CASE("products of less precision keep its bound", "", bf16, f16) {
 
   const auto a = test::random_tensor<float>({20, 30}, 1),
              b = test::random_tensor<float>({40, 30}, 2);
-  const auto da = on_device(be, a.view()), db = on_device(be, b.view());
+  const auto da = on_backend(be, a.view()), db = on_backend(be, b.view());
   auto dc = be.allocate({40, 20});
   narrow.gemm(1, da.view(), db.view().transposed(), 0, dc.view().transposed());
-  const auto c = from_device(be, std::as_const(dc).view());
+  const auto c = on_host(be, std::as_const(dc).view());
   for (index_t i = 0; i < 20; ++i) {
     for (index_t j = 0; j < 40; ++j) {
       double want = 0, terms = 0;

@@ -7,6 +7,8 @@
 #include <solens/backend/ops.hpp>
 
 using namespace solens;
+using test::on_backend;
+using test::on_host;
 
 namespace {
 
@@ -29,20 +31,22 @@ TEMPLATE_LIST_TEST_CASE("bias_activation is add_bias, then activate", "", test::
   using scalar = typename TestType::scalar;
   const TestType be{};
   const auto kind = GENERATE(activation::gelu, activation::quick_gelu, activation::gelu_tanh);
-  auto x = test::random_tensor<scalar>({7, 33}, 1);
+  const auto x = test::random_tensor<scalar>({7, 33}, 1);
   const auto bias = test::random_tensor<scalar>({33}, 2);
   auto expected = in_double(x);
   oracle.add_bias(in_double(bias).view(), expected);
   oracle.activate(kind, expected.view(), expected);
-  ops::bias_activation(be, kind, bias.view(), x.view());
-  CHECK(test::relative_difference<scalar, double>(x, expected) < bound<scalar>);
+  auto found = on_backend(be, x);
+  ops::bias_activation<TestType>(be, kind, on_backend(be, bias).view(), found.view());
+  CHECK(test::relative_difference<scalar, double>(on_host(be, found.view()), expected) <
+        bound<scalar>);
 }
 
 TEMPLATE_LIST_TEST_CASE("bias_layer_norm keeps the sum and norms it", "", test::cpu_backends) {
   using scalar = typename TestType::scalar;
   const TestType be{};
   const bool with_bias = GENERATE(false, true);
-  auto x = test::random_tensor<scalar>({5, 24}, 1);
+  const auto x = test::random_tensor<scalar>({5, 24}, 1);
   const auto bias = test::random_tensor<scalar>({24}, 2),
              weight = test::random_tensor<scalar>({24}, 3),
              shift = test::random_tensor<scalar>({24}, 4);
@@ -52,14 +56,20 @@ TEMPLATE_LIST_TEST_CASE("bias_layer_norm keeps the sum and norms it", "", test::
   oracle.layer_norm(sum.view(), in_double(weight).view(), in_double(shift).view(), 1e-5, y, mean,
                     scale);
 
-  host_tensor<scalar> found({5, 24}), found_mean({5}), found_scale({5});
-  ops::bias_layer_norm(
-      be, with_bias ? const_view_of<TestType>(bias.view()) : const_view_of<TestType>{}, x.view(),
-      weight.view(), shift.view(), static_cast<scalar>(1e-5), found, found_mean, found_scale);
-  CHECK(test::relative_difference<scalar, double>(x, sum) < bound<scalar>);
-  CHECK(test::relative_difference<scalar, double>(found, y) < bound<scalar>);
-  CHECK(test::relative_difference<scalar, double>(found_mean, mean) < bound<scalar>);
-  CHECK(test::relative_difference<scalar, double>(found_scale, scale) < bound<scalar>);
+  auto found_x = on_backend(be, x), found = be.allocate({5, 24}), found_mean = be.allocate({5}),
+       found_scale = be.allocate({5});
+  const auto added = on_backend(be, bias);
+  ops::bias_layer_norm<TestType>(be, with_bias ? added.view() : const_view_of<TestType>{},
+                                 found_x.view(), on_backend(be, weight).view(),
+                                 on_backend(be, shift).view(), static_cast<scalar>(1e-5),
+                                 found.view(), found_mean.view(), found_scale.view());
+  const auto check = [&](const_view_of<TestType> ours, const host_tensor<double>& expected) {
+    CHECK(test::relative_difference<scalar, double>(on_host(be, ours), expected) < bound<scalar>);
+  };
+  check(found_x.view(), sum);
+  check(found.view(), y);
+  check(found_mean.view(), mean);
+  check(found_scale.view(), scale);
 }
 
 TEMPLATE_LIST_TEST_CASE("attention is softmax(scale q k^T) v, causal or not", "",
@@ -78,11 +88,13 @@ TEMPLATE_LIST_TEST_CASE("attention is softmax(scale q k^T) v, causal or not", ""
       mask(i, j) = -std::numeric_limits<scalar>::infinity();
     }
   }
-  host_tensor<scalar> out(asked), first({images, heads, tokens}),
-      scores({images, heads, queries, tokens});
-  ops::attention(be, static_cast<scalar>(0.3), q.view(), k.view(), v.view(), causal, out.view(),
-                 first.view(), scores.view(),
-                 causal ? const_view_of<TestType>(mask.view()) : const_view_of<TestType>{});
+  auto out = be.allocate(asked), first = be.allocate({images, heads, tokens}),
+       scores = be.allocate({images, heads, queries, tokens});
+  const auto hidden = on_backend(be, mask);
+  ops::attention<TestType>(be, static_cast<scalar>(0.3), on_backend(be, q).view(),
+                           on_backend(be, k).view(), on_backend(be, v).view(), causal, out.view(),
+                           first.view(), scores.view(),
+                           causal ? hidden.view() : const_view_of<TestType>{});
 
   host_tensor<double> pattern({images, heads, queries, tokens}), expected(asked);
   oracle.batched_gemm(0.3, in_double(q).view(), in_double(k).view().transposed(), 0, pattern);
@@ -92,8 +104,10 @@ TEMPLATE_LIST_TEST_CASE("attention is softmax(scale q k^T) v, causal or not", ""
   }
   oracle.softmax(1, pattern.view(), pattern);
   oracle.batched_gemm(1, pattern.view(), in_double(v).view(), 0, expected);
-  CHECK(test::relative_difference<scalar, double>(out, expected) < bound<scalar>);
-  CHECK(test::relative_difference<scalar, double>(scores, pattern) < bound<scalar>);
-  CHECK(test::relative_difference<scalar, double>(
-            first.view(), std::as_const(pattern).view().select(2, 0)) < bound<scalar>);
+  const auto check = [&](const_view_of<TestType> ours, host_view<const double> wanted) {
+    CHECK(test::relative_difference<scalar, double>(on_host(be, ours), wanted) < bound<scalar>);
+  };
+  check(out.view(), expected);
+  check(scores.view(), pattern);
+  check(first.view(), std::as_const(pattern).view().select(2, 0));
 }

@@ -37,8 +37,7 @@ class collector {
 
   auto taker() {
     return [this](std::size_t i, const_view_of<B> x) {
-      host_tensor<typename B::scalar> host(x.extents());
-      be_.download(x, host);
+      const auto host = test::on_host(be_, x);
       const auto names = from_.rows(i);
       REQUIRE(std::ssize(names) == x.extent(0));
       for (std::size_t r = 0; r < names.size(); ++r) {
@@ -227,12 +226,12 @@ TEMPLATE_LIST_TEST_CASE("ablations give the published logits of layer 1 of tiny-
   sites.push_back({site_kind::mlp_out, 1});
   auto cache = tower.make_cache(be, train.extent(0), sites);
   auto work = tower.make_workspace(be, train.extent(0));
-  host_tensor<scalar> representation({train.extent(0), tower.d_joint()});
+  auto representation = be.allocate({train.extent(0), tower.d_joint()});
 
   test::temporary_folder folder;
   analysis<B> a(be, weights,
                 {.layers = {1}, .top = 16, .how = convention::reference, .scratch = folder.path()});
-  tower.forward(be, train, work, representation, &cache);
+  tower.forward(be, test::on_backend(be, train).view(), work, representation.view(), &cache);
   a.add(be, lens_activations_of(cache));
   const auto found = a.finish(be, 1);
 
@@ -250,8 +249,8 @@ TEMPLATE_LIST_TEST_CASE("ablations give the published logits of layer 1 of tiny-
                        .threshold = norm.view().select(1, 0),
                        .directions = {{"direction", pca}, {"code", code}}}},
                      {.how = convention::reference});
-  representation = host_tensor<scalar>({val.extent(0), tower.d_joint()});
-  tower.forward(be, val, work, representation, &cache);
+  representation = be.allocate({val.extent(0), tower.d_joint()});
+  tower.forward(be, test::on_backend(be, val).view(), work, representation.view(), &cache);
   const std::vector<const_view_of<B>> outputs{cache.at({site_kind::mlp_out, 1})};
   const std::map<std::string, std::string> published{
       {"baseline", "original"},
@@ -269,8 +268,10 @@ TEMPLATE_LIST_TEST_CASE("ablations give the published logits of layer 1 of tiny-
         for (std::size_t r = 0; r < names.size(); ++r) {
           if (!published.contains(names[r])) continue;
           CAPTURE(names[r]);
-          host_tensor<scalar> logits({val.extent(0), classifier.extent(1)});
-          be.gemm(1, rows[static_cast<index_t>(r)], classifier.view(), 0, logits);
+          auto of = be.allocate({val.extent(0), classifier.extent(1)});
+          be.gemm(1, rows[static_cast<index_t>(r)], test::on_backend(be, classifier).view(), 0,
+                  of.view());
+          const auto logits = test::on_host(be, of.view());
           const auto expected = stages.tensor<scalar>("logits_" + published.at(names[r]));
           CHECK(test::relative_difference<scalar, scalar>(logits, expected) < 2e-5);
           stats::accuracy accuracy;

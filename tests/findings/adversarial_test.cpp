@@ -119,7 +119,7 @@ TEMPLATE_LIST_TEST_CASE("words along a difference are ranked by cosine", "", cpu
     }
     if (product > 0) expected[w] = product / std::sqrt(a * b);
   }
-  const auto found = words_along<B>(be, dictionary.view(), difference);
+  const auto found = words_along<B>(be, on_backend(be, dictionary.view()).view(), difference);
   REQUIRE(found.size() == expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (i > 0) CHECK(found[i].score <= found[i - 1].score);
@@ -131,12 +131,11 @@ TEST_CASE("adversarial words need nothing of a backend but the contract") {
   const auto run = []<class B>(const B& be) {
     const auto rows = random_tensor<double>({9, 4}, 1);
     const auto difference = random_tensor<double>({4}, 2);
-    auto dictionary = be.allocate({9, 4});
-    be.upload(rows.view(), dictionary.view());
+    const auto dictionary = on_backend(be, rows.view());
     const std::vector<layer_directions<double>> layers{{2, rows}};
     std::vector<double> numbers;
     for (const auto& w : pulls<B>(be, layers, difference)) numbers.push_back(w.weight);
-    for (const auto& w : words_along<B>(be, std::as_const(dictionary).view(), difference)) {
+    for (const auto& w : words_along<B>(be, dictionary.view(), difference)) {
       numbers.push_back(w.score);
     }
     return numbers;

@@ -33,10 +33,8 @@ descriptions<typename B::scalar> described(const B& be,
                                            const host_tensor<typename B::scalar>& dictionary,
                                            const host_tensor<typename B::scalar>& directions,
                                            const omp_options& options) {
-  auto atoms = be.allocate(dictionary.extents()), targets = be.allocate(directions.extents());
-  be.upload(dictionary.view(), atoms.view());
-  be.upload(directions.view(), targets.view());
-  return describe(be, std::as_const(atoms).view(), std::as_const(targets).view(), options);
+  const auto atoms = test::on_backend(be, dictionary), targets = test::on_backend(be, directions);
+  return describe(be, atoms.view(), targets.view(), options);
 }
 
 /// Words in a few heaps, so that some lie near each other.

@@ -57,8 +57,8 @@ TEMPLATE_LIST_TEST_CASE("soft WPMI is what its formula says", "", test::cpu_back
        {dissect_options{.top = 12}, dissect_options{.top = n_images, .sharpness = 3},
         dissect_options{.top = 1, .first = 0.9, .last = 0.5, .prior_weight = 0.6}}) {
     CAPTURE(o.top);
-    const auto scores =
-        soft_wpmi(be, const_view_of<TestType>(activations.view()), similarities.view(), o);
+    const auto scores = soft_wpmi(be, test::on_backend(be, activations).view(),
+                                  test::on_backend(be, similarities).view(), o);
     const auto oracle = expected(activations, similarities, o);
     // A term is off by its probability's relative rounding at most, some 64 eps with logarithms up
     // to 30; there are up to 40 terms, and the mean's as many.
@@ -80,8 +80,8 @@ TEMPLATE_LIST_TEST_CASE("soft WPMI finds the word of a neuron's images", "", tes
     for (index_t w = 0; w < n_words; ++w) similarities(i, w) *= scalar{0.1F};
     similarities(i, i % n_neurons) += 1;
   }
-  const auto scores =
-      soft_wpmi(be, const_view_of<TestType>(activations.view()), similarities.view(), {.top = 6});
+  const auto scores = soft_wpmi(be, test::on_backend(be, activations).view(),
+                                test::on_backend(be, similarities).view(), {.top = 6});
   for (index_t n = 0; n < n_neurons; ++n) {
     const double* row = scores.data() + n * n_words;
     CHECK(std::max_element(row, row + n_words) - row == n);

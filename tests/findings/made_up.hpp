@@ -30,8 +30,7 @@ struct made_up {
       for (scalar& x : numbers) x = std::abs(x) + scalar{0.5};
     }
     const B be = make_backend<B>();
-    owned.push_back(be.allocate(extents));
-    be.upload(host_view<const scalar>(numbers), owned.back().view());
+    owned.push_back(on_backend(be, numbers));
     return std::as_const(owned.back()).view();
   }
 
@@ -95,7 +94,7 @@ struct made_up {
     map.effects(be, s.view(), rest.view(), out.view());
     be.multiply(activations.representation, routes.readout().scale().repeated(d_joint).transposed(),
                 scaled.view());
-    return {on_host(be, s), on_host(be, out), on_host(be, scaled)};
+    return {on_host(be, s.view()), on_host(be, out.view()), on_host(be, scaled.view())};
   }
 
   /// [images, sources, writers]
@@ -115,12 +114,6 @@ struct made_up {
                     w.writer_directions.repeated(images), 0, out.view());
     be.add_bias(w.writer_bias, out.view());
     return out;
-  }
-
-  static host_tensor<scalar> on_host(const B& be, const typename B::tensor& x) {
-    host_tensor<scalar> host(x.view().extents());
-    be.download(x.view(), host);
-    return host;
   }
 };
 

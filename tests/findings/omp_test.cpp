@@ -42,6 +42,14 @@ std::vector<double> residual(const host_tensor<T>& atoms, const host_tensor<T>& 
   return r;
 }
 
+template <tensor_backend B>
+sparse_codes<typename B::scalar> codes_of(const B& be, const host_tensor<typename B::scalar>& atoms,
+                                          const host_tensor<typename B::scalar>& targets,
+                                          const omp_options& options) {
+  return orthogonal_matching_pursuit(be, test::on_backend(be, atoms).view(),
+                                     test::on_backend(be, targets).view(), options);
+}
+
 double norm(const std::vector<double>& x) {
   double sum = 0;
   for (double v : x) sum += v * v;
@@ -68,7 +76,7 @@ TEMPLATE_LIST_TEST_CASE("the pursuit keeps its properties at every step", "", te
                       .also = {1, 2, 3, 4, 5, 6, 7, 8},
                       .non_negative = non_negative,
                       .targets_at_once = 16};
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), options);
+  const auto codes = codes_of(be, atoms, targets, options);
   const double tolerance = test::bound<scalar>(1e-12, 3e-6);
   for (index_t t = 0; t < targets.extent(0); ++t) {
     for (index_t size = 1; size <= 9; ++size) {
@@ -123,7 +131,7 @@ TEMPLATE_LIST_TEST_CASE("planted codes over incoherent atoms are recovered and t
       for (index_t j = 0; j < 400; ++j) targets(t, j) += w * atoms(a, j);
     }
   }
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), {.n_atoms = 8});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 8});
   CHECK(codes.n_exhausted == 0);
   for (index_t t = 0; t < 10; ++t) {
     std::set<index_t> found;
@@ -145,7 +153,7 @@ TEMPLATE_LIST_TEST_CASE("a target that is an atom takes one atom, a zero target 
     atoms(3, j) = 0;             // and an atom that is nothing
     targets(0, j) = -3 * atoms(5, j);
   }
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), {.n_atoms = 5});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 5});
   CHECK(codes.atoms(0, 0) == 5);
   CHECK(static_cast<double>(codes.weights(0, 0)) == Approx(-3));
   CHECK(codes.atoms(0, 1) == -1);
@@ -164,7 +172,7 @@ TEMPLATE_LIST_TEST_CASE("more atoms than the rank end the pursuit and are counte
     for (index_t j = 0; j < 3; ++j) atoms(a, j) = random(a, j);
   }
   host_tensor<scalar> targets({1, 6}, 1);
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), {.n_atoms = 6});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 6});
   CHECK(codes.n_exhausted == 1);
   CHECK(codes.atoms(0, 2) >= 0);
   CHECK(codes.atoms(0, 3) == -1);
@@ -176,8 +184,7 @@ TEMPLATE_LIST_TEST_CASE("a tolerance ends a code", "", test::cpu_backends) {
   const TestType be{};
   const auto atoms = unit_atoms<scalar>(120, 20, 1);
   const auto targets = test::random_tensor<scalar>({5, 20}, 2);
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(),
-                                                 {.n_atoms = 15, .tolerance = 0.5});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 15, .tolerance = 0.5});
   for (index_t t = 0; t < 5; ++t) {
     index_t size = 0;
     while (size < 15 && codes.atoms(t, size) >= 0) ++size;
@@ -198,9 +205,9 @@ TEMPLATE_LIST_TEST_CASE("a code does not depend on the others, ended or not", ""
     targets(22, j) += 10 * atoms(3, j);
   }
   omp_options options{.n_atoms = 12, .tolerance = 0.3, .non_negative = GENERATE(false, true)};
-  const auto together = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), options);
+  const auto together = codes_of(be, atoms, targets, options);
   options.targets_at_once = 1;
-  const auto alone = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), options);
+  const auto alone = codes_of(be, atoms, targets, options);
   for (index_t t = 0; t < 23; ++t) {
     for (index_t k = 0; k < 12; ++k) {
       CAPTURE(t, k);
@@ -224,7 +231,7 @@ TEMPLATE_LIST_TEST_CASE("codes are those of scikit-learn on 200 random problems"
   file.read("targets", targets.view());
   file.read("weights", weights.view());
   const auto support = file.view<index_t>("support");
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), {.n_atoms = 8});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 8});
   for (index_t t = 0; t < 200; ++t) {
     std::vector<std::pair<index_t, scalar>> code;
     for (index_t k = 0; k < 8; ++k) code.emplace_back(codes.atoms(t, k), codes.weights(t, k));
@@ -248,7 +255,7 @@ TEMPLATE_LIST_TEST_CASE("codes are the published ones of tiny-a", "", test::cpu_
   file.read("json_value", value.view());
   file.read("omp_step_margin", margin.view());
   const auto index = file.view<std::int32_t>("json_index");
-  const auto codes = orthogonal_matching_pursuit(be, atoms.view(), targets.view(), {.n_atoms = 8});
+  const auto codes = codes_of(be, atoms, targets, {.n_atoms = 8});
   index_t compared = 0;
   for (index_t t = 0; t < 256; ++t) {
     // from the first step at which two right implementations may differ, they may go apart
@@ -276,14 +283,10 @@ TEMPLATE_LIST_TEST_CASE("options that make no sense are refused", "", test::cpu_
   const TestType be{};
   const auto atoms = unit_atoms<scalar>(9, 4, 1), targets = unit_atoms<scalar>(3, 4, 2),
              wide = unit_atoms<scalar>(3, 5, 2);
-  const auto run = [&](const host_tensor<scalar>& t, omp_options o) {
-    orthogonal_matching_pursuit(be, atoms.view(), t.view(), o);
-  };
+  const auto run = [&](const host_tensor<scalar>& t, omp_options o) { codes_of(be, atoms, t, o); };
   CHECK_THROWS_AS(run(targets, {.n_atoms = 0}), argument_error);
   CHECK_THROWS_AS(run(targets, {.n_atoms = 3, .also = {4}}), argument_error);
   CHECK_THROWS_AS(run(targets, {.n_atoms = 3, .targets_at_once = 0}), argument_error);
   CHECK_THROWS_AS(run(wide, {.n_atoms = 3}), shape_error);
-  CHECK_THROWS_AS(orthogonal_matching_pursuit(be, host_view<const scalar>(atoms.data(), {0, 4}),
-                                              targets.view(), {}),
-                  shape_error);
+  CHECK_THROWS_AS(codes_of(be, host_tensor<scalar>({0, 4}), targets, {}), shape_error);
 }

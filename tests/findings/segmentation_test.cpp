@@ -74,9 +74,7 @@ struct scene {
     matrix representation({images, tower.d_joint()});
     tower.forward(be, pixels, work, representation, &cache);
     model = plain_of(tower);
-    matrix entering(cache.at(stream[0]).extents());
-    be.download(cache.at(stream[0]), entering);
-    trace = plain_forward(model, std::move(entering));
+    trace = plain_forward(model, on_host(be, cache.at(stream[0])));
     for (const index_t l : layers) {
       directions.push_back(
           random_directions<double>(c.d_mlp, tower.d_joint(), {static_cast<std::uint64_t>(l)}));

@@ -14,7 +14,7 @@ TEMPLATE_LIST_TEST_CASE("selectivity of known norms", "", test::cpu_backends) {
     norms(0, i) = static_cast<scalar>((i * 37) % 100);  // a permutation of 0 ... 99
     norms(1, i) = 1;
   }
-  const auto found = selectivity(be, const_view_of<TestType>(norms.view()), 10);
+  const auto found = selectivity(be, test::on_backend(be, norms).view(), 10);
   for (index_t i = 0; i < 10; ++i) {
     CHECK(found.top_norms(0, i) == static_cast<scalar>(99 - i));
     CHECK((found.top_images(0, i) * 37) % 100 == 99 - i);
@@ -33,7 +33,7 @@ TEMPLATE_LIST_TEST_CASE("selectivity of known norms", "", test::cpu_backends) {
 TEMPLATE_LIST_TEST_CASE("more top images than there are images is refused", "",
                         test::cpu_backends) {
   const TestType be{};
-  host_tensor<typename TestType::scalar> norms({1, 5}, 1);
-  CHECK_THROWS_AS(selectivity(be, const_view_of<TestType>(norms.view()), 6), argument_error);
-  CHECK_THROWS_AS(selectivity(be, const_view_of<TestType>(norms.view()), 0), argument_error);
+  const auto norms = be.allocate({1, 5});
+  CHECK_THROWS_AS(selectivity(be, norms.view(), 6), argument_error);
+  CHECK_THROWS_AS(selectivity(be, norms.view(), 0), argument_error);
 }

@@ -15,12 +15,8 @@ namespace {
 template <tensor_backend B>
 host_tensor<typename B::scalar> dictionary(const B& be, host_view<const typename B::scalar> words,
                                            dictionary_scaling scaling) {
-  auto device = be.allocate(words.extents());
-  be.upload(words, device.view());
-  const auto found = text_dictionary(be, std::as_const(device).view(), scaling);
-  host_tensor<typename B::scalar> result(words.extents());
-  be.download(found.view(), result.view());
-  return result;
+  const auto device = test::on_backend(be, words);
+  return test::on_host(be, text_dictionary(be, device.view(), scaling).view());
 }
 
 /// The dictionary, plainly.

@@ -121,9 +121,8 @@ stats::second_moments<typename B::scalar> moments_of(const B& be, const forward_
   for (index_t i = 0; i < f.n_images(); i += step) {
     const auto in = f.on(be, i, std::min(f.n_images(), i + step));
     const auto x = outputs.coordinates(be, in.activations);
-    host_tensor<typename B::scalar> host(x.extents());
-    be.download(x, host);
-    moments.add(std::as_const(host).view());
+    const auto host = on_host(be, x);
+    moments.add(host.view());
   }
   return moments;
 }
@@ -219,10 +218,9 @@ TEMPLATE_LIST_TEST_CASE("a span is whole when no other text explains anything", 
   // One image does not vary.
   const auto one = f.on(be, 0, 1);
   const auto x = outputs.coordinates(be, one.activations);
-  host_tensor<typename B::scalar> host(x.extents());
-  be.download(x, host);
+  const auto host = on_host(be, x);
   stats::second_moments<typename B::scalar> single(4, d_head);
-  single.add(std::as_const(host).view());
+  single.add(host.view());
   const auto none = text_span(be, outputs, single, std::as_const(many).view(), 2);
   for (index_t k = 0; k < 4; ++k) {
     CHECK(none.variance(k) == 0);

@@ -63,9 +63,8 @@ TEMPLATE_LIST_TEST_CASE("norms and inner products of blocks of effects, with a r
   layer_effects<B> of(be, tiny("tiny-a"), 1, how);
   const index_t n = of.map.n_writers(), e = of.map.d_joint(), images = of.rest.view().extent(0);
   const auto numbers = random_tensor<scalar>({2, n, e}, 1);
-  auto vectors = be.allocate({2, n, e});
-  be.upload(numbers.view(), vectors.view());
-  effect_norms<B> measures(be, of.map, std::as_const(vectors).view());
+  const auto vectors = on_backend(be, numbers.view());
+  effect_norms<B> measures(be, of.map, vectors.view());
   CHECK(measures.n_vectors() == 2);
   auto norms = be.allocate({n, images}), products = be.allocate({2, n, images});
   const bool has_rest = how == convention::reference;

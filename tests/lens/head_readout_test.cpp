@@ -22,9 +22,9 @@ TEMPLATE_LIST_TEST_CASE("a sum over writers may be taken in the residual stream"
   const index_t k = map.n_sources(), n = map.n_writers(), d = heads.d_model();
   constexpr index_t rows = 3;
   const auto numbers = random_tensor<typename B::scalar>({rows, k, n}, 1);
-  auto s = be.allocate({rows, k, n}), effects = be.allocate({rows, n, map.d_joint()});
-  be.upload(numbers.view(), s.view());
-  map.effects(be, std::as_const(s).view(), {}, effects.view());
+  const auto s = on_backend(be, numbers.view());
+  auto effects = be.allocate({rows, n, map.d_joint()});
+  map.effects(be, s.view(), {}, effects.view());
   const matrix each = get(be, std::as_const(effects).view());
   matrix expected({rows, map.d_joint()}, 0.0);
   for (index_t w = 0; w < n; ++w) {
@@ -33,7 +33,7 @@ TEMPLATE_LIST_TEST_CASE("a sum over writers may be taken in the residual stream"
 
   auto z = be.allocate({rows, k, d}), out = be.allocate({rows, map.d_joint()});
   const auto& w = in.weights.blocks[static_cast<std::size_t>(layer)].writer_directions;
-  be.batched_gemm(1, std::as_const(s).view(), w.repeated(rows), 0, z.view());
+  be.batched_gemm(1, s.view(), w.repeated(rows), 0, z.view());
   const auto first = GENERATE_COPY(layer + 1, index_t{0});
   head_readout<B> readout(be, heads, first);
   readout(be, std::as_const(z).view(), out.view());

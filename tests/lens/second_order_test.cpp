@@ -333,9 +333,8 @@ TEMPLATE_LIST_TEST_CASE("coefficients come in parts that together are all of the
   for (auto* of : {&all, &selected}) {
     auto s = be.allocate(shape{images, of->n_sources(), of->n_writers()});
     of->coefficients(be, routes, active, s.view());
-    host_tensor<scalar> whole({images, of->n_sources(), of->n_writers()});
+    const auto whole = on_host(be, s.view());
     host_tensor<scalar> parts({of->n_writers(), images, of->n_sources()}, 0);
-    be.download(std::as_const(s).view(), whole);
     of->for_coefficients(be, routes, active, [&](index_t image, index_t writer, auto part) {
       be.download(part, parts.view()
                             .slice(0, writer, writer + part.extent(0))

@@ -248,16 +248,13 @@ typename B::tensor put(const B& be, host_view<const double> x) {
     const auto to = row_of(cast.view(), r);
     for (index_t i = 0; i < from.size; ++i) to[i] = static_cast<typename B::scalar>(from[i]);
   }
-  auto tensor = be.allocate(x.extents());
-  be.upload(cast, tensor.view());
-  return tensor;
+  return on_backend(be, cast);
 }
 
 /// A tensor of a backend, back in double.
 template <tensor_backend B>
 matrix get(const B& be, const_view_of<B> x) {
-  host_tensor<typename B::scalar> host(x.extents());
-  be.download(x, host);
+  const auto host = on_host(be, x);
   matrix result(x.extents());
   std::copy(host.begin(), host.end(), result.begin());
   return result;

@@ -62,11 +62,7 @@ TEMPLATE_LIST_TEST_CASE("a class token's row is found in what all tokens left", 
   const auto neurons = random_tensor<scalar>({4, 5, 7}, 2);
   be.upload(pattern, cache.slot(asked[0]));
   be.upload(neurons, cache.slot(asked[1]));
-  const auto row = [&](const site& s) {
-    host_tensor<scalar> result(cache.at(s).extents());
-    be.download(cache.at(s), result.view());
-    return result;
-  };
+  const auto row = [&](const site& s) { return on_host(be, cache.at(s)); };
   CHECK(relative_difference<scalar, scalar>(row({site_kind::pattern, 0, true}),
                                             pattern.view().select(2, 0)) == 0);
   CHECK(relative_difference<scalar, scalar>(row({site_kind::mlp_post, 0, true}),

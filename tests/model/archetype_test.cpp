@@ -17,13 +17,6 @@ namespace {
 using contract = testing::archetype_backend<double>;
 using oracle = reference_backend<double>;
 
-template <class B>
-host_tensor<double> host(const B& be, const typename B::tensor& x) {
-  host_tensor<double> result(x.view().extents());
-  be.download(x.view(), result.view());
-  return result;
-}
-
 /// Representations of the fixture's first two images and features of its texts.
 template <class B>
 std::vector<host_tensor<double>> run(const B& be) {
@@ -33,26 +26,21 @@ std::vector<host_tensor<double>> run(const B& be) {
 
   const vision_tower<B> vision(model.config.vision, std::move(*model.weights.vision));
   const auto images = file.tensor<double>("images");
-  auto pixels = be.allocate({2, 3, 32, 32});
-  be.upload(images.view().slice(0, 0, 2), pixels.view());
+  const auto pixels = on_backend(be, images.view().slice(0, 0, 2));
   auto work = vision.make_workspace(be, 2);
   const std::vector<site> sites{{site_kind::mlp_post, 1}, {site_kind::pattern, 3, true}};
   auto cache = vision.make_cache(be, 2, sites);
   auto representation = be.allocate({2, vision.d_joint()});
-  vision.forward(be, std::as_const(pixels).view(), work, representation.view(), &cache);
-  results.push_back(host(be, representation));
-  for (const site& s : sites) {
-    host_tensor<double> kept(cache.at(s).extents());
-    be.download(cache.at(s), kept.view());
-    results.push_back(std::move(kept));
-  }
+  vision.forward(be, pixels.view(), work, representation.view(), &cache);
+  results.push_back(on_host(be, representation.view()));
+  for (const site& s : sites) results.push_back(on_host(be, cache.at(s)));
 
   const text_tower<B> text(*model.config.text, std::move(*model.weights.text));
   const auto tokens = file.tensor<index_t>("text_tokens");
   auto text_work = text.make_workspace(be);
   auto features = be.allocate({tokens.extent(0), text.d_joint()});
   text.forward(be, tokens.view(), text_work, features.view());
-  results.push_back(host(be, features));
+  results.push_back(on_host(be, features.view()));
   return results;
 }
 

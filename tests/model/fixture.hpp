@@ -34,28 +34,19 @@ struct vision_run {
   explicit vision_run(const std::string& name)
       : file(data(name + ".ref.safetensors")),
         tower(make_tower(name)),
-        images(upload(file.tensor<scalar>("images"))),
+        images(on_backend(be, file.tensor<scalar>("images"))),
         work(tower.make_workspace(be, n())) {}
 
   index_t n() const { return std::as_const(images).view().extent(0); }
 
-  typename B::tensor upload(host_view<const scalar> from) const {
-    typename B::tensor result = be.allocate(from.extents());
-    be.upload(from, result.view());
-    return result;
-  }
-  host_tensor<scalar> download(const_view_of<B> from) const {
-    host_tensor<scalar> result(from.extents());
-    be.download(from, result.view());
-    return result;
-  }
+  host_tensor<scalar> download(const_view_of<B> from) const { return on_host(be, from); }
 
   /// A pass over the images in [from, to); the representation stays in `representation`.
   activation_cache<B> pass(const std::vector<site>& sites, index_t from, index_t to) {
     activation_cache<B> cache = tower.make_cache(be, n(), sites);
     typename B::tensor out = be.allocate({to - from, tower.d_joint()});
     tower.forward(be, std::as_const(images).view().slice(0, from, to), work, out.view(), &cache);
-    representation = download(std::as_const(out).view());
+    representation = on_host(be, out.view());
     return cache;
   }
   activation_cache<B> pass(const std::vector<site>& sites) { return pass(sites, 0, n()); }

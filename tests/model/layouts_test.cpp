@@ -24,8 +24,7 @@ constexpr double float_rounding = 1e-5;
 template <tensor_backend B>
 double difference(const B& be, const typename B::tensor& output, const safetensors_file& expected,
                   const char* name) {
-  host_tensor<typename B::scalar> found(output.view().extents());
-  be.download(output.view(), found.view());
+  const auto found = test::on_host(be, output.view());
   const auto wanted = expected.tensor<double>(name);
   return test::relative_difference<typename B::scalar, double>(found.view(), wanted.view());
 }
@@ -37,8 +36,7 @@ double image_difference(const B& be, const clip_config& config, vision_weights<B
   const auto pixels = expected.tensor<typename B::scalar>("pixels");
   const index_t n = pixels.extent(0);
   auto work = tower.make_workspace(be, n);
-  auto on_device = be.allocate(pixels.extents());
-  be.upload(pixels.view(), on_device.view());
+  const auto on_device = test::on_backend(be, pixels.view());
   auto output = be.allocate({n, config.d_joint});
   tower.forward(be, on_device.view(), work, output.view());
   return difference(be, output, expected, "image_features");

@@ -39,9 +39,7 @@ struct text_run {
     auto work = tower.make_workspace(be, max_rows);
     auto out = be.allocate({texts.extent(0), tower.d_joint()});
     tower.forward(be, texts, work, out.view());
-    host_tensor<scalar> result({texts.extent(0), tower.d_joint()});
-    be.download(std::as_const(out).view(), result.view());
-    return result;
+    return on_host(be, out.view());
   }
 
   B be;

@@ -45,17 +45,13 @@ struct tiny_text {
     auto work = tower.make_workspace(be);
     auto features = be.allocate({1, tower.d_joint()});
     tower.forward(be, std::as_const(tokens).view(), work, features.view());
-    host_tensor<scalar> host({1, tower.d_joint()});
-    be.download(std::as_const(features).view(), host.view());
+    const auto host = on_host(be, features.view());
     return normalized({host.begin(), host.end()});
   }
 
   host_tensor<scalar> classifier(const std::vector<std::string>& classes,
                                  const std::vector<prompt_template>& templates) const {
-    const auto found = zero_shot_classifier(be, tower, tokenizer, classes, templates);
-    host_tensor<scalar> host(found.view().extents());
-    be.download(found.view(), host.view());
-    return host;
+    return on_host(be, zero_shot_classifier(be, tower, tokenizer, classes, templates).view());
   }
 
   B be;

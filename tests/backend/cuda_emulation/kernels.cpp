@@ -1,0 +1,2 @@
+// The kernels, for the emulated device.
+#include <solens/backend/cuda/kernels.cuh>
