@@ -43,7 +43,8 @@ function(_solens_compile_kernels)
   list(APPEND code -gencode arch=compute_${last},code=compute_${last})
   set(includes $<TARGET_PROPERTY:solens::solens,INTERFACE_INCLUDE_DIRECTORIES>)
   add_custom_command(OUTPUT ${folder}/kernels.o
-    COMMAND ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++20 -O3 -Xcompiler=-fPIC -Werror=all-warnings ${code}
+    COMMAND ${CUDAToolkit_NVCC_EXECUTABLE} -std=c++20 -O3 --expt-relaxed-constexpr -Xcompiler=-fPIC
+            -Werror=all-warnings ${code}
             "-I$<JOIN:${includes},;-I>" -MD -MF ${folder}/kernels.d
             -c ${folder}/kernels.cu -o ${folder}/kernels.o
     DEPENDS ${folder}/kernels.cu DEPFILE ${folder}/kernels.d COMMAND_EXPAND_LISTS VERBATIM

@@ -1,6 +1,6 @@
 #include "support/test.hpp"
 
-#include <cmath>  // std::ldexp
+#include <cmath>  // std::isfinite, std::isnan, std::ldexp
 #include <limits>
 #include <type_traits>
 #include <utility>  // std::as_const
@@ -46,6 +46,43 @@ TEST_CASE("the host's memory is free again when upload returns") {
   CHECK(test::relative_difference<float, float>(on_host(be, there.view()), before.view()) == 0);
 }
 
+#if defined(SOLENS_CUDA_EMULATION)
+
+TEST_CASE("the host goes on while the device works") {
+  // The emulated device works only while somebody waits for it, and its memory starts as NaN.
+  const cuda_backend<float> be;
+  const auto x = on_backend(be, test::random_tensor<float>({2, 40, 40}, 1).view());
+  const auto unit = on_backend(be, host_tensor<float>({40}, 1.0F).view());
+  for (int i = 0; i < 4; ++i) on_backend(be, host_tensor<float>({1}, 0.0F).view());  // all slots
+  auto a = be.allocate({2, 40, 40}), l = be.allocate({2, 40, 40}), y = be.allocate({2, 40, 40});
+  auto scores = be.allocate({2, 40, 40}), solved = be.allocate({2, 40, 40});
+  auto norms = be.allocate({2, 40}), values = be.allocate({2, 40}), top = be.allocate({2, 40, 7});
+  auto pair = be.allocate({2, 1}), vector = be.allocate({2, 1, 40});
+  auto pairs = be.allocate({2, 2}), vectors = be.allocate({2, 2, 40});
+  auto at = be.allocate_indices({2, 40}), of_top = be.allocate_indices({2, 40, 7});
+  be.batched_gemm(1, x.view(), x.view().transposed(), 0, a.view());
+  be.gemm(1, x.view()[0], x.view()[1], 0, y.view()[0]);
+  be.layer_norm(x.view()[1], unit.view(), unit.view(), 0.5F, y.view()[1], {}, {});
+  be.softmax(1, a.view(), scores.view());
+  be.activate(activation::gelu, scores.view(), scores.view());
+  be.row_norms(a.view(), norms.view());
+  be.argmax_abs(a.view(), values.view(), at.view());
+  be.top_k(a.view(), top.view(), of_top.view());
+  be.cholesky(a.view(), l.view());
+  be.copy(x.view(), solved.view());
+  be.cholesky_solve(a.view(), solved.view());
+  be.symmetric_eigen(a.view(), pair.view(), vector.view());
+  be.symmetric_eigen(a.view(), pairs.view(), vectors.view());
+  const auto more = on_backend(be, host_tensor<float>({40}, 1.0F).view());
+  const std::vector<const cuda_tensor<float>*> outputs{
+      &a, &y, &scores, &norms, &values, &top, &l, &solved, &pair, &vector, &pairs, &vectors};
+  for (const auto* out : outputs) CHECK(std::isnan(*out->view().data()));
+  be.synchronize();
+  for (const auto* out : outputs) CHECK(std::isfinite(*out->view().data()));
+}
+
+#endif
+
 TEST_CASE("memory comes back, stays in its budget, and says what to do when it is short") {
   constexpr index_t megabyte = 1 << 20;
   const cuda_backend<float> be({.memory = 40 * megabyte});
@@ -90,6 +127,68 @@ TEMPLATE_TEST_CASE("matrices beyond a batch of small ones have the same eigenpai
     for (index_t i = 0; i < want.size(); ++i) want.data()[i] *= value.data()[i / n];
     CHECK(test::relative_difference<TestType, TestType>(got.view(), want.view()) <
           test::bound<TestType>(1e-12, 1e-4));
+  }
+}
+
+TEMPLATE_TEST_CASE("the first pairs are those that Jacobi's rotations find", "", float, double) {
+  const test::shared_cuda_backend<TestType> be;
+  const reference_backend<TestType> exact;
+  const index_t rank = GENERATE(index_t{1}, index_t{7}, index_t{60});
+  host_tensor<TestType> a({3, 45, 45}), value({3, 1}), vector({3, 1, 45}), all({3, 45}),
+      vectors({3, 45, 45});
+  const auto x = test::random_tensor<TestType>({3, 45, rank}, 1);
+  exact.batched_gemm(1, x.view(), x.view().transposed(), 0, a);
+  for (index_t i = 0; i < 45; ++i) {
+    for (index_t j = 0; j < 45; ++j) a(2, i, j) = i == j ? TestType(i == 20 ? 5 : -1) : TestType(0);
+    a(1, i, i) -= 100;  // the largest is not the largest by magnitude
+  }
+  exact.symmetric_eigen(std::as_const(a).view(), all, vectors);
+  auto values = be.allocate({3, 1}), found = be.allocate({3, 1, 45});
+  be.symmetric_eigen(on_backend(be, a.view()).view(), values.view(), found.view());
+  be.download(std::as_const(values).view(), value.view());
+  be.download(std::as_const(found).view(), vector.view());
+  for (index_t g = 0; g < 3; ++g) {
+    const double size = std::max(std::abs(double(all(g, 0))), std::abs(double(all(g, 44))));
+    const double bound = 8 * 45 * double(std::numeric_limits<TestType>::epsilon()) * size;
+    CAPTURE(g, rank);
+    CHECK(std::abs(double(value(g, 0)) - double(all(g, 0))) <= bound);
+    double length = 0;
+    for (index_t i = 0; i < 45; ++i) {
+      double rest = -double(value(g, 0)) * double(vector(g, 0, i));
+      for (index_t j = 0; j < 45; ++j) rest += double(a(g, i, j)) * double(vector(g, 0, j));
+      CHECK(std::abs(rest) <= bound);
+      length += double(vector(g, 0, i)) * double(vector(g, 0, i));
+    }
+    CHECK(length == Approx(1).epsilon(1e-6));
+  }
+}
+
+TEMPLATE_TEST_CASE("the largest of long rows, with ties, zeros of both signs and NaN", "", float,
+                   double) {
+  const test::shared_cuda_backend<TestType> be;
+  const index_t n = GENERATE(index_t{300}, index_t{2000});  // places of one and two digits
+  const index_t k = GENERATE(index_t{1}, index_t{100}, index_t{299}, index_t{300});
+  auto x = test::random_tensor<TestType>({6, n}, 1);
+  for (index_t i = 0; i < n; ++i) {
+    x(1, i) = TestType(i % 3);
+    x(2, i) = i % 2 == 0 ? TestType(0) : -TestType(0);
+    if (i % 5 != 0) x(3, i) = std::numeric_limits<TestType>::quiet_NaN();
+    x(4, i) = TestType(1) + TestType(i % 7) * std::numeric_limits<TestType>::epsilon();
+    if (i % 4 == 1) x(5, i) = -std::numeric_limits<TestType>::infinity();
+  }
+  host_tensor<TestType> values({6, k}), expected({6, k});
+  host_tensor<index_t> at({6, k}), places({6, k});
+  reference_backend<TestType>().top_k(std::as_const(x).view(), expected, places);
+  auto found = be.allocate({6, k});
+  auto indices = be.allocate_indices({6, k});
+  be.top_k(on_backend(be, x.view()).view(), found.view(), indices.view());
+  be.download(std::as_const(found).view(), values.view());
+  be.download(std::as_const(indices).view(), at.view());
+  for (index_t i = 0; i < 6 * k; ++i) {
+    CAPTURE(n, k, i / k, i % k);
+    CHECK(at.data()[i] == places.data()[i]);
+    const TestType a = values.data()[i], b = expected.data()[i];
+    CHECK((a == b || (std::isnan(a) && std::isnan(b))));
   }
 }
 

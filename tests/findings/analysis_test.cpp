@@ -202,3 +202,54 @@ TEST_CASE("questions without an answer are refused") {
   nowhere.scratch = folder / "not there";
   CHECK_THROWS_AS(analysis<B>(be, model.weights, nowhere), io_error);
 }
+
+#if defined(SOLENS_CUDA_EMULATION) || defined(SOLENS_TEST_CUDA)
+
+namespace {
+
+/// A GPU of which no more than 24 MB may be held; 16 MB of these are for copies.
+struct small_device : cuda_backend<float> {
+  small_device() : cuda_backend<float>(the()) {}
+  static const cuda_backend<float>& the() {
+    static const auto* const be = new cuda_backend<float>({.memory = index_t{24} << 20});
+    return *be;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a device without enough memory says what to lower, and an analysis goes on with more") {
+  test::temporary_folder whole_folder, folder;
+  const auto options = [](const test::temporary_folder& f) {
+    return analysis_options{.layers = {1, 2}, .top = 5, .scratch = f.path()};
+  };
+  std::vector<index_t> batches;
+  {
+    const small_device be;
+    const made_up<small_device> model;
+    analysis<small_device> first(be, model.weights, options(folder));
+    model.add(be, first, 0, 12, 4);
+    const auto many = model.with_each(
+        [](const_view_of<small_device> v) { return v.select(0, 12).repeated(1'000'000); });
+    CHECK_THROWS_AS(first.add(be, many), cuda::out_of_memory);
+    CHECK_THROWS_WITH(first.add(be, many),
+                      Catch::Contains("the budget's 26 MB") && Catch::Contains("fewer images"));
+    CHECK(first.n_images() == 12);
+    model.add(be, first, 12, 20, 4);
+    first.sync();
+    batches = first.batches();
+  }
+  using B = test::shared_cuda_backend<float>;
+  const B be{};
+  const made_up<B> model;
+  analysis<B> second(be, model.weights, options(folder), batches);
+  CHECK(second.n_images() == 20);
+  model.add(be, second, 20, 31, 4);
+  analysis<B> whole(be, model.weights, options(whole_folder));
+  model.add(be, whole, 0, 31, 4);
+  for (index_t layer : {index_t{1}, index_t{2}}) {
+    CHECK(same(whole.finish(be, layer), second.finish(be, layer)));
+  }
+}
+
+#endif

@@ -55,16 +55,19 @@ struct made_up {
     activations.representation = random({images, d_joint});
   }
 
-  lens_activations<B> batch(index_t begin, index_t end) const {
+  /// The activations with each view put through f.
+  template <class F>
+  lens_activations<B> with_each(F&& f) const {
     lens_activations<B> part = activations;
-    const auto cut = [&](const_view_of<B>& v) {
-      if (!v.empty()) v = v.slice(0, begin, end);
-    };
     for (auto& b : part.blocks) {
-      for (auto* v : {&b.ln_1_mean, &b.ln_1_scale, &b.class_attention, &b.writers}) cut(*v);
+      for (auto* v : {&b.ln_1_mean, &b.ln_1_scale, &b.class_attention, &b.writers}) *v = f(*v);
     }
-    for (auto* v : {&part.ln_post_mean, &part.ln_post_scale, &part.representation}) cut(*v);
+    for (auto* v : {&part.ln_post_mean, &part.ln_post_scale, &part.representation}) *v = f(*v);
     return part;
+  }
+
+  lens_activations<B> batch(index_t begin, index_t end) const {
+    return with_each([&](const_view_of<B> v) { return v.slice(0, begin, end); });
   }
 
   void add(const B& be, analysis<B>& a, index_t begin, index_t end, index_t batch_size) const {

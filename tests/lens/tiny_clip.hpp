@@ -11,6 +11,7 @@
 #include <solens/model/lens_inputs.hpp>
 #include <solens/weights/safetensors.hpp>
 
+#include "support/backends.hpp"
 #include "support/test.hpp"
 
 namespace solens::test {

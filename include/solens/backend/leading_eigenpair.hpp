@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <solens/backend/parallel.hpp>
+#include <solens/backend/tridiagonal.hpp>
 #include <solens/core/shape.hpp>
 
 namespace solens {
@@ -108,53 +109,29 @@ class leading_eigenpair {
     return rest;
   }
 
-  /// Whether the tridiagonal matrix less x on its diagonal is negative definite.
-  bool above_all(double x) const {
-    double pivot = diagonal_[0] - x;
-    for (std::size_t i = 1; pivot < 0 && i < diagonal_.size(); ++i) {
-      pivot = diagonal_[i] - x - beside_[i - 1] * beside_[i - 1] / pivot;
-    }
-    return pivot < 0;
+  tridiagonal small_matrix() const {
+    return {diagonal_.data(), beside_.data(), static_cast<index_t>(diagonal_.size())};
   }
 
-  /// By bisection between Gershgorin's bounds.
+  /// By bisection.
   double largest_value() const {
-    double low = diagonal_[0], high = diagonal_[0];
-    for (std::size_t i = 0; i < diagonal_.size(); ++i) {
-      const double around =
-          (i > 0 ? beside_[i - 1] : 0) + (i + 1 < diagonal_.size() ? beside_[i] : 0);
-      low = std::max(low, diagonal_[i]);
-      high = std::max(high, diagonal_[i] + around);
-    }
+    const tridiagonal t = small_matrix();
+    auto [low, high] = t.of_largest();
     while (high - low > 1e-16 * (std::abs(high) + std::abs(low))) {
       const double middle = low + (high - low) / 2;
       if (middle <= low || middle >= high) break;
-      (above_all(middle) ? high : low) = middle;
+      (t.all_below(middle) ? high : low) = middle;
     }
     return high;
   }
 
-  /// Its eigenvector in the basis, by inverse iteration just above the value, where elimination
-  /// without pivots is stable.
+  /// The eigenvector in the basis.
   void solve_vector(double value) {
-    const std::size_t m = diagonal_.size();
-    const double shift = value + 1e-14 * std::max(norm_, std::abs(value)) + 1e-300;
-    std::vector<double> pivot(m);
-    pivot[0] = diagonal_[0] - shift;
-    for (std::size_t i = 1; i < m; ++i) {
-      pivot[i] = diagonal_[i] - shift - beside_[i - 1] * beside_[i - 1] / pivot[i - 1];
-    }
-    small_.assign(m, 1);
-    for (int iteration = 0; iteration < 3; ++iteration) {
-      for (std::size_t i = 1; i < m; ++i)
-        small_[i] -= beside_[i - 1] / pivot[i - 1] * small_[i - 1];
-      for (std::size_t i = m; i-- > 0;) {
-        small_[i] = (small_[i] - (i + 1 < m ? beside_[i] * small_[i + 1] : 0)) / pivot[i];
-      }
-      double length = 0;
-      for (double v : small_) length = std::hypot(length, v);
-      for (double& v : small_) v /= length;
-    }
+    pivot_.resize(diagonal_.size());
+    small_.resize(diagonal_.size());
+    const double squares =
+        small_matrix().largest_vector(value, norm_, pivot_.data(), small_.data());
+    for (double& v : small_) v /= std::sqrt(squares);
   }
 
   void combine(T* vector) {
@@ -167,7 +144,7 @@ class leading_eigenpair {
 
   std::size_t n_;
   std::vector<T> basis_, product_;
-  std::vector<double> diagonal_, beside_, small_;
+  std::vector<double> diagonal_, beside_, pivot_, small_;
   double norm_ = 0;  ///< a lower bound of the matrix' norm
 };
 

@@ -4,7 +4,8 @@
 // each on a stack of its own, and change at a barrier.
 
 #include <cuda_runtime_api.h>
-#include <math.h>  // the C names, with C++'s overloads
+#include <math.h>    // the C names, with C++'s overloads
+#include <setjmp.h>  // _setjmp, _longjmp
 #include <ucontext.h>
 
 #include <algorithm>
@@ -96,9 +97,15 @@ class block {
   static constexpr std::size_t stack_bytes = 32 << 10;
 #endif
 
+  /// Where something was left.
+  struct place {
+    ucontext_t context{};
+    jmp_buf registers{};
+    bool left = false;
+  };
   struct fiber {
     std::unique_ptr<char[]> stack = std::make_unique<char[]>(stack_bytes);
-    ucontext_t context{};
+    place at{};
   };
   struct thread {
     fiber* on = nullptr;
@@ -117,18 +124,33 @@ class block {
   }
 
   /// A fiber on which threads run, one after the other, until one has to wait. It is then that
-  /// one's until it is done, and goes on with others that have not started.
+  /// one's until it is done, and goes on with others that have not started, of this block or a
+  /// later one.
   fiber& idle_fiber() {
-    if (idle().empty()) idle().push_back(std::make_unique<fiber>());
+    if (idle().empty()) {
+      ucontext_t& context = idle().emplace_back(std::make_unique<fiber>())->at.context;
+      getcontext(&context);
+      context.uc_stack = {};
+      context.uc_stack.ss_sp = idle().back()->stack.get();
+      context.uc_stack.ss_size = stack_bytes;
+      context.uc_link = nullptr;
+      makecontext(&context, &block::start, 0);
+    }
     fiber& f = *fibers_.emplace_back(std::move(idle().back()));
     idle().pop_back();
-    getcontext(&f.context);
-    f.context.uc_stack = {};
-    f.context.uc_stack.ss_sp = f.stack.get();
-    f.context.uc_stack.ss_size = stack_bytes;
-    f.context.uc_link = nullptr;
-    makecontext(&f.context, &block::start, 0);
     return f;
+  }
+
+  static void change(place& from, place& to) {
+#if defined(__SANITIZE_ADDRESS__)
+    swapcontext(&from.context, &to.context);
+#else
+    // What swapcontext does, which takes longer: it asks the system for the signal mask.
+    if (_setjmp(from.registers) != 0) return;
+    from.left = true;
+    if (to.left) _longjmp(to.registers, 1);
+    setcontext(&to.context);
+#endif
   }
 
   void resume(fiber& f) {
@@ -137,28 +159,31 @@ class block {
     void* mine = nullptr;
     __sanitizer_start_switch_fiber(&mine, f.stack.get(), stack_bytes);
 #endif
-    swapcontext(&scheduler_, &f.context);
+    change(scheduler_, f.at);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(mine, nullptr, nullptr);
 #endif
   }
 
   static void start() {
-    block& b = *running();
 #if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(nullptr, &b.stack_of_scheduler_, &b.bytes_of_scheduler_);
+    __sanitizer_finish_switch_fiber(nullptr, &running()->stack_of_scheduler_,
+                                    &running()->bytes_of_scheduler_);
 #endif
-    fiber* const mine = b.on_;
-    while (b.n_started_ < b.threads_.size()) {
-      const unsigned t = b.n_started_++;
-      b.threads_[t].on = mine;
-      b.become(t);
-      b.body_();
-      b.threads_[t].done = true;
-      ++b.n_done_;
-      ++b.n_changes_;
+    fiber* const mine = running()->on_;
+    for (;;) {
+      block& b = *running();
+      while (b.n_started_ < b.threads_.size()) {
+        const unsigned t = b.n_started_++;
+        b.threads_[t].on = mine;
+        b.become(t);
+        b.body_();
+        b.threads_[t].done = true;
+        ++b.n_done_;
+        ++b.n_changes_;
+      }
+      leave(*mine);
     }
-    b.leave(*mine, true);
   }
 
   void become(unsigned t) {
@@ -166,16 +191,17 @@ class block {
     threadIdx.x = t;
   }
 
-  /// Back to the scheduler.
-  void leave(fiber& f, [[maybe_unused]] bool for_good) {
+  /// Back to the scheduler, which may be another block's on return.
+  static void leave(fiber& f) {
 #if defined(__SANITIZE_ADDRESS__)
     void* mine = nullptr;
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &mine, stack_of_scheduler_,
-                                   bytes_of_scheduler_);
+    __sanitizer_start_switch_fiber(&mine, running()->stack_of_scheduler_,
+                                   running()->bytes_of_scheduler_);
 #endif
-    swapcontext(&f.context, &scheduler_);
+    change(f.at, running()->scheduler_);
 #if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(mine, &stack_of_scheduler_, &bytes_of_scheduler_);
+    __sanitizer_finish_switch_fiber(mine, &running()->stack_of_scheduler_,
+                                    &running()->bytes_of_scheduler_);
 #endif
   }
 
@@ -187,7 +213,7 @@ class block {
       return;
     }
     const unsigned me = current_, before = b.passed;
-    while (b.passed == before) leave(*threads_[me].on, false);
+    while (b.passed == before) leave(*threads_[me].on);
     become(me);
   }
 
@@ -195,7 +221,7 @@ class block {
   std::vector<thread> threads_;
   std::vector<warp> warps_;
   barrier whole_;
-  ucontext_t scheduler_{};
+  place scheduler_;
   const void* stack_of_scheduler_ = nullptr;
   std::size_t bytes_of_scheduler_ = 0;
   std::vector<std::unique_ptr<fiber>> fibers_;
@@ -210,6 +236,13 @@ inline void __syncwarp() { solens::emulation::block::running()->wait_for_warp();
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   return solens::emulation::block::running()->shuffle_xor(value, mask);
+}
+
+/// Threads change at barriers only.
+inline unsigned atomicAdd(unsigned* to, unsigned what) {
+  const unsigned before = *to;
+  *to += what;
+  return before;
 }
 
 struct cudaLaunchConfig_t {

@@ -12,8 +12,9 @@
 
 namespace solens::cuda {
 
-/// The eigenproblems of a batch of symmetric matrices, by cuSOLVER: many small ones at once by
-/// Jacobi's rotations, others one after the other by divide and conquer.
+/// The eigenproblems of a batch of symmetric matrices: the first pairs of all at once by Lanczos'
+/// method; more pairs by cuSOLVER, those of many small matrices at once by Jacobi's rotations, of
+/// others one after the other by divide and conquer.
 template <class T>
 class eigen_solver {
  public:
@@ -21,25 +22,28 @@ class eigen_solver {
       : context_(std::move(of)),
         batch_(batch),
         n_(n),
-        vectors_(context_, batch * n * n),
-        values_(context_, batch * n),
+        whole_(context_, batch * n * n),
         failed_(context_, batch) {}
 
   /// The q leading pairs of each: values [batch, q], vectors [batch, q, n].
   void compute(matrices<const T> a, index_t q, matrices<T> values, matrices<T> vectors) {
     const cudaStream_t stream = context_->stream();
-    symmetric(stream, batch_, n_, a, vectors_.get(), failed_.get());
-    if (n_ == 1) {
-      const walk all({batch_}, {{1}, {1}});
-      copy(stream, all, static_cast<const T*>(vectors_.get()), values_.get());
-      fill(stream, all, T{1}, vectors_.get());
-    } else if (batch_ > 1 && n_ <= most_rotated) {
+    symmetric(stream, batch_, n_, a, whole_.get(), failed_.get());
+    if (q == 1) {
+      const device_array<T> basis(context_, batch_ * (n_ + 1) * n_);
+      const device_array<double> work(context_, batch_ * 4 * n_);
+      lanczos(stream, batch_, n_, static_cast<const T*>(whole_.get()),
+              static_cast<const int*>(failed_.get()), basis.get(), work.get(), values, vectors);
+      return;
+    }
+    all_values_ = device_array<T>(context_, batch_ * n_);
+    if (batch_ > 1 && n_ <= most_rotated) {
       rotate();
     } else {
       for (index_t g = 0; g < batch_; ++g) divide_and_conquer(g);
     }
-    leading_pairs(stream, batch_, n_, q, static_cast<const T*>(values_.get()),
-                  static_cast<const T*>(vectors_.get()), static_cast<const int*>(failed_.get()),
+    leading_pairs(stream, batch_, n_, q, static_cast<const T*>(all_values_.get()),
+                  static_cast<const T*>(whole_.get()), static_cast<const int*>(failed_.get()),
                   values, vectors);
   }
 
@@ -79,11 +83,11 @@ class eigen_solver {
     const device_array<int> info(context_, batch_);
     const int n = static_cast<int>(n_), batch = static_cast<int>(batch_);
     int size = 0;
-    check(size_of(solver, with_vectors, lower, n, vectors_.get(), n, values_.get(), &size, made,
+    check(size_of(solver, with_vectors, lower, n, whole_.get(), n, all_values_.get(), &size, made,
                   batch),
           "symmetric_eigen");
     const device_array<T> work(context_, size);
-    check(run(solver, with_vectors, lower, n, vectors_.get(), n, values_.get(), work.get(), size,
+    check(run(solver, with_vectors, lower, n, whole_.get(), n, all_values_.get(), work.get(), size,
               info.get(), made, batch),
           "symmetric_eigen");
   }
@@ -105,8 +109,8 @@ class eigen_solver {
       }
     }();
     const int n = static_cast<int>(n_);
-    T* vectors = vectors_.get() + g * n_ * n_;
-    T* values = values_.get() + g * n_;
+    T* vectors = whole_.get() + g * n_ * n_;
+    T* values = all_values_.get() + g * n_;
     int size = 0;
     check(size_of(solver, with_vectors, lower, n, vectors, n, values, &size), "symmetric_eigen");
     const device_array<T> work(context_, size);
@@ -117,7 +121,8 @@ class eigen_solver {
 
   std::shared_ptr<context> context_;
   index_t batch_, n_;
-  device_array<T> vectors_, values_;
+  device_array<T> whole_;  ///< [batch, n, n]: the matrices, and then their eigenvectors
+  device_array<T> all_values_;
   device_array<int> failed_;
 };
 

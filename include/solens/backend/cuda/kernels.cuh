@@ -2,8 +2,10 @@
 
 #include <solens/backend/cuda/attention.cuh>
 #include <solens/backend/cuda/elementwise.cuh>
+#include <solens/backend/cuda/lanczos.cuh>
 #include <solens/backend/cuda/matrices.cuh>
 #include <solens/backend/cuda/rows.cuh>
+#include <solens/backend/cuda/top_k.cuh>
 
 // Every kernel for every type: what a program that uses the backend is linked with.
 
@@ -39,7 +41,9 @@ namespace solens::cuda {
   template void solve<T>(cudaStream_t, index_t, index_t, index_t, matrices<const T>, matrices<T>); \
   template void symmetric<T>(cudaStream_t, index_t, index_t, matrices<const T>, T*, int*);         \
   template void leading_pairs<T>(cudaStream_t, index_t, index_t, index_t, const T*, const T*,      \
-                                 const int*, matrices<T>, matrices<T>);
+                                 const int*, matrices<T>, matrices<T>);                            \
+  template void lanczos<T>(cudaStream_t, index_t, index_t, const T*, const int*, T*, double*,      \
+                           matrices<T>, matrices<T>);
 
 SOLENS_FOR_SCALARS(float)
 SOLENS_FOR_SCALARS(double)

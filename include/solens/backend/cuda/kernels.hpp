@@ -196,5 +196,10 @@ template <class T>
 void leading_pairs(cudaStream_t, index_t batch, index_t n, index_t q, const T* all_values,
                    const T* all_vectors, const int* failed, matrices<T> values,
                    matrices<T> vectors);
+/// The largest eigenvalue and its vector of each of `whole`, [batch, n, n]; NaN where `failed`.
+/// @param basis, work  [batch, n + 1, n], [batch, 4, n]: overwritten
+template <class T>
+void lanczos(cudaStream_t, index_t batch, index_t n, const T* whole, const int* failed, T* basis,
+             double* work, matrices<T> values, matrices<T> vectors);
 
 }  // namespace solens::cuda

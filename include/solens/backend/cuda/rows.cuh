@@ -179,36 +179,6 @@ void row_norms(cudaStream_t stream, const walk& each, index_t n, line<const T> x
   launch(stream, each.size, threads_for(n), norms_of_rows<T>, each, n, x, norms);
 }
 
-/// One after the other: each is the first of those that come after the one before.
-template <class T>
-__global__ void __launch_bounds__(most_threads)
-    top_k_of_rows(const walk each, index_t n, index_t k, line<const T> x, line<T> values,
-                  line<index_t> indices) {
-  for (index_t row = blockIdx.x; row < each.size; row += gridDim.x) {
-    const offsets at = locate(each, row);
-    candidate<T> last{T{0}, -1};
-    for (index_t place = 0; place < k; ++place) {
-      candidate<T> best{T{0}, -1};
-      for (index_t i = threadIdx.x; i < n; i += blockDim.x) {
-        const candidate<T> c{x.data[at.of[0] + i * x.stride], i};
-        if (last.index < 0 || before(last, c)) best = first_of()(best, c);
-      }
-      last = reduce_block(best, first_of());
-      if (threadIdx.x == 0) {
-        values.data[at.of[1] + place * values.stride] = last.value;
-        indices.data[at.of[2] + place * indices.stride] = last.index;
-      }
-    }
-  }
-}
-
-template <class T>
-void top_k(cudaStream_t stream, const walk& each, index_t n, index_t k, line<const T> x,
-           line<T> values, line<index_t> indices) {
-  if (each.size * k == 0) return;
-  launch(stream, each.size, threads_for(n), top_k_of_rows<T>, each, n, k, x, values, indices);
-}
-
 template <class T>
 __global__ void __launch_bounds__(most_threads)
     search_rows(const walk each, index_t n, search_for what, line<const T> x, T* values,
