@@ -51,25 +51,27 @@ TEST_CASE("the host's memory is free again when upload returns") {
 TEST_CASE("the host goes on while the device works") {
   // The emulated device works only while somebody waits for it, and its memory starts as NaN.
   const cuda_backend<float> be;
-  const auto x = on_backend(be, test::random_tensor<float>({2, 40, 40}, 1).view());
+  const auto numbers = test::random_tensor<float>({2, 40, 40}, 1);
+  auto memory = be.allocate({2, 40, 40});
+  for (int slot = 0; slot < 4; ++slot) be.upload(numbers.view(), memory.view());
+  const const_view_of<cuda_backend<float>> x = memory.view();
   const auto unit = on_backend(be, host_tensor<float>({40}, 1.0F).view());
-  for (int i = 0; i < 4; ++i) on_backend(be, host_tensor<float>({1}, 0.0F).view());  // all slots
   auto a = be.allocate({2, 40, 40}), l = be.allocate({2, 40, 40}), y = be.allocate({2, 40, 40});
   auto scores = be.allocate({2, 40, 40}), solved = be.allocate({2, 40, 40});
   auto norms = be.allocate({2, 40}), values = be.allocate({2, 40}), top = be.allocate({2, 40, 7});
   auto pair = be.allocate({2, 1}), vector = be.allocate({2, 1, 40});
   auto pairs = be.allocate({2, 2}), vectors = be.allocate({2, 2, 40});
   auto at = be.allocate_indices({2, 40}), of_top = be.allocate_indices({2, 40, 7});
-  be.batched_gemm(1, x.view(), x.view().transposed(), 0, a.view());
-  be.gemm(1, x.view()[0], x.view()[1], 0, y.view()[0]);
-  be.layer_norm(x.view()[1], unit.view(), unit.view(), 0.5F, y.view()[1], {}, {});
+  be.batched_gemm(1, x, x.transposed(), 0, a.view());
+  be.gemm(1, x[0], x[1], 0, y.view()[0]);
+  be.layer_norm(x[1], unit.view(), unit.view(), 0.5F, y.view()[1], {}, {});
   be.softmax(1, a.view(), scores.view());
   be.activate(activation::gelu, scores.view(), scores.view());
   be.row_norms(a.view(), norms.view());
   be.argmax_abs(a.view(), values.view(), at.view());
   be.top_k(a.view(), top.view(), of_top.view());
   be.cholesky(a.view(), l.view());
-  be.copy(x.view(), solved.view());
+  be.copy(x, solved.view());
   be.cholesky_solve(a.view(), solved.view());
   be.symmetric_eigen(a.view(), pair.view(), vector.view());
   be.symmetric_eigen(a.view(), pairs.view(), vectors.view());
