@@ -43,8 +43,8 @@ void declare(option_group command, segment_call& o) {
   add_vocab(command, o.classes.vocab);
   command.path("--masks", o.masks,
                "Where the classes are, to score: grey PNGs of the images' names and sizes, in "
-               "folders of the classes' names for several",
-               "DIR");
+               "folders of the classes' names for several; or gtsegs_ijcv.mat, as --images",
+               "PATH");
   command
       .text("--method", o.method,
             "neurons, or to compare: random, attention, rollout, direct, patches [neurons]", "M")
