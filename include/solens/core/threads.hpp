@@ -55,7 +55,13 @@ void parallel_for(index_t n, index_t least, F&& f) {
     }
   };
   threads.reserve(static_cast<std::size_t>(parts - 1));
-  for (index_t part = 1; part < parts; ++part) threads.emplace_back(run, part);
+  index_t started = 1;
+  try {
+    for (; started < parts; ++started) threads.emplace_back(run, started);
+  } catch (const std::exception&) {
+    // the system gives no more threads
+  }
+  for (; started < parts; ++started) run(started);
   run(0);
   for (auto& thread : threads) thread.join();
   for (const auto& failure : failures) {
