@@ -1,5 +1,7 @@
 #include "support/test.hpp"
 
+#include <limits>
+
 #include <solens/core/shape.hpp>
 
 using solens::shape;
@@ -32,4 +34,18 @@ TEST_CASE("an axis can be taken out or added") {
 TEST_CASE("row-major strides count elements") {
   CHECK(solens::row_major_strides({2, 3, 4}) == shape{12, 4, 1});
   CHECK(solens::row_major_strides({}) == shape{});
+}
+
+TEST_CASE("extents from elsewhere are bounded, those of no elements too") {
+  constexpr solens::index_t large = solens::index_t{1} << 40;
+  const auto size = [](const shape& s, solens::index_t most) {
+    return solens::bounded_size({s.begin(), s.rank()}, most);
+  };
+  CHECK(size({2, 3, 4}, 24) == 24);
+  CHECK(size({}, 24) == 1);
+  CHECK(size({5, 0, 4}, 24) == 0);
+  CHECK_FALSE(size({2, 3, 4}, 23));
+  CHECK_FALSE(size({-1, 0}, 24));
+  CHECK_FALSE(size({0, large, large}, std::numeric_limits<solens::index_t>::max()));
+  CHECK_FALSE(size({large, large, 0}, std::numeric_limits<solens::index_t>::max()));
 }

@@ -178,6 +178,7 @@ TEST_CASE("npy: headers that are not numpy's") {
   refused(npy(dict("<f4", "False", "(-1,)"), ""), "an extent, got '-1");
   refused(npy(dict("<f4", "False", "(99999999999999999999,)"), ""), "a larger one");
   refused(npy(dict("<f4", "False", "(4294967296, 4294967296)"), ""), "a size that memory can hold");
+  refused(npy(dict("<f4", "False", "(0, 4294967296, 4294967296)"), ""), "that memory can hold");
   refused(npy(dict("<f4", "False", "(1, 1, 1, 1, 1, 1, 1)"), "1234"), "at most 6 axes, got 7");
   refused(npy(dict("<f4", "False", "(1,)") + "; import os", "1234"), "nothing after '}'");
   refused(npy("", ""), "'{', got the end");

@@ -208,6 +208,7 @@ TEST_CASE("safetensors: extents that make no sense") {
   refused(with_shape("[2.0]"), "counts in 'shape', got 2.0");
   refused(with_shape("2"), "a list 'shape'");
   refused(with_shape("[4294967296, 4294967296, 2]"), "a size that memory can hold");
+  refused(with_shape("[0, 4294967296, 4294967296]"), "a size that memory can hold");
   refused(with_shape("[18446744073709551615]"), "extents that memory can hold");
   refused(with_shape("[1,1,1,1,1,1,2]"), "at most 6 axes, got 7");
 }

@@ -60,15 +60,13 @@ class host_tensor {
   /// The number of elements; 0 without axes.
   /// @throws shape_error for a negative extent or a size that no memory holds
   static index_t checked_size(const shape& extents) {
-    constexpr index_t limit = std::numeric_limits<index_t>::max() / index_t{sizeof(T)};
-    index_t size = extents.rank() == 0 ? 0 : 1;
-    for (index_t extent : extents) {
-      if (extent < 0 || (extent > 0 && size > limit / extent)) {
-        throw shape_error("host_tensor", "extents that memory can hold", to_string(extents));
-      }
-      size *= extent;
+    if (extents.rank() == 0) return 0;
+    constexpr index_t most = std::numeric_limits<index_t>::max() / index_t{sizeof(T)};
+    const auto size = bounded_size({extents.begin(), extents.rank()}, most);
+    if (!size) {
+      throw shape_error("host_tensor", "extents that memory can hold", to_string(extents));
     }
-    return size;
+    return *size;
   }
 
   T* data() { return data_.get(); }

@@ -5,6 +5,7 @@
 #include <cstddef>  // std::size_t
 #include <cstdint>  // std::int64_t
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -77,6 +78,19 @@ inline std::string to_string(const shape& s) {
     text += std::to_string(s[i]);
   }
   return text + "]";
+}
+
+/// The product of extents that come from elsewhere. Nothing where one is negative, or where the
+/// product of those that are not 0 exceeds `most`: strides are such products even of no elements.
+constexpr std::optional<index_t> bounded_size(std::span<const index_t> extents, index_t most) {
+  index_t size = 1;
+  bool any = true;
+  for (const index_t extent : extents) {
+    if (extent < 0 || (extent > 0 && size > most / extent)) return std::nullopt;
+    size *= extent > 0 ? extent : 1;
+    any = any && extent > 0;
+  }
+  return any ? size : 0;
 }
 
 /// The strides of a contiguous row-major tensor, in elements.

@@ -137,23 +137,19 @@ class state_reader {
     const auto rank = size();
     if (rank == 0 || rank > index_t{shape::max_rank}) fail("extents of 1 to 6 axes");
     shape result;
-    index_t total = 1;
-    for (index_t i = 0; i < rank; ++i) {
-      result.push_back(size());
-      total = product({total, result[result.rank() - 1]});
-    }
+    for (index_t i = 0; i < rank; ++i) result.push_back(size());
+    product({result.begin(), result.rank()});
     return result;
   }
 
   /// The product of sizes.
+  index_t product(std::span<const index_t> sizes) const {
+    const auto result = bounded_size(sizes, index_t{1} << 56);
+    if (!result) fail("sizes that memory can hold");
+    return *result;
+  }
   index_t product(std::initializer_list<index_t> sizes) const {
-    constexpr index_t limit = index_t{1} << 56;
-    index_t result = 1;
-    for (index_t n : sizes) {
-      if (n > 0 && result > limit / n) fail("sizes that memory can hold");
-      result *= n;
-    }
-    return result;
+    return product(std::span(sizes.begin(), sizes.size()));
   }
 
   /// @throws format_error when the checksum is another one

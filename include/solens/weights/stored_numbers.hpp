@@ -32,16 +32,9 @@ constexpr bool readable_as = is_floating<To> || (!is_floating<From> && sizeof(Fr
 
 /// The bytes of a tensor; nothing when the product is more than memory can address.
 inline std::optional<std::size_t> byte_size(dtype type, std::span<const index_t> extents) {
-  std::size_t size = size_of(type);
-  for (const index_t extent : extents) {
-    if (extent < 0) return std::nullopt;
-    const auto n = static_cast<std::size_t>(extent);
-    if (n > 0 && size > static_cast<std::size_t>(std::numeric_limits<index_t>::max()) / n) {
-      return std::nullopt;
-    }
-    size *= n;
-  }
-  return size;
+  const auto each = static_cast<index_t>(size_of(type));
+  const auto size = bounded_size(extents, std::numeric_limits<index_t>::max() / each);
+  return size ? std::optional(static_cast<std::size_t>(*size * each)) : std::nullopt;
 }
 
 /// Row-major numbers of any alignment into a view of any strides.
