@@ -1,5 +1,7 @@
 #include "support/test.hpp"
 
+#include <sys/stat.h>  // mkfifo
+
 #include <fstream>
 #include <span>
 #include <utility>
@@ -49,6 +51,8 @@ TEST_CASE("what cannot be mapped is an error that names the file") {
                     Contains("missing") && Contains("No such file"));
   CHECK_THROWS_WITH(mapped_file(folder.path()), Contains("a folder"));
   CHECK_THROWS_AS(mapped_file("/dev/zero"), io_error);
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(mapped_file(folder / "pipe"), io_error);
 }
 
 TEST_CASE("dropped pages leave memory and come back") {

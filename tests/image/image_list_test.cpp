@@ -1,3 +1,5 @@
+#include <sys/stat.h>  // mkfifo
+
 #include <solens/image/image_list.hpp>
 
 #include <support/test.hpp>
@@ -95,6 +97,8 @@ TEST_CASE("lists without an image are errors that name the place") {
   CHECK_THROWS_WITH(list_images(empty / "nowhere"), Contains("nowhere"));
   CHECK_THROWS_AS(images_in_folder(empty / "nowhere"), io_error);
   CHECK_THROWS_AS(list_images(images.folder / "notes.txt"), format_error);
+  REQUIRE(::mkfifo((empty / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(list_images(empty / "pipe"), io_error);
   test::write_file(empty / "binary", std::string("ab\0c\n", 5));
   CHECK_THROWS_AS(list_images(empty / "binary"), format_error);
   CHECK_THROWS_WITH(list_images(empty / "binary"), Contains("no text"));

@@ -1,5 +1,7 @@
 #include "support/test.hpp"
 
+#include <sys/stat.h>  // mkfifo
+
 #include <solens/text/bpe_table.hpp>
 #include <solens/text/word_list.hpp>
 
@@ -26,6 +28,8 @@ TEST_CASE("a list without words, or no list, is an error") {
   }
   CHECK_THROWS_AS(solens::read_word_list(folder / "none.txt"), solens::io_error);
   CHECK_THROWS_AS(solens::read_word_list(folder.path()), solens::io_error);
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(solens::read_word_list(folder / "pipe"), solens::io_error);
 }
 
 TEST_CASE("a line that is not UTF-8 is named") {

@@ -28,7 +28,8 @@ class mapped_file {
   /// @throws io_error naming the file when it can't be opened, is no regular file or can't be
   /// mapped
   explicit mapped_file(const std::filesystem::path& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // A named pipe, which is refused below, would block until somebody writes to it.
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) fail("a readable file", path);
     struct ::stat status {};
     if (::fstat(file, &status) != 0) {

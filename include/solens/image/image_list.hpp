@@ -116,8 +116,11 @@ inline image_list images_in_class_folders(const std::filesystem::path& folder) {
 /// @throws io_error when the file cannot be read; format_error when it names no image or is no
 ///         text
 inline image_list images_in_text_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in || !std::filesystem::is_regular_file(file)) {
+  std::error_code ignored;
+  std::ifstream in;
+  // A pipe would block whoever opens it until somebody writes to it.
+  if (std::filesystem::is_regular_file(file, ignored)) in.open(file, std::ios::binary);
+  if (!in.is_open()) {
     throw io_error("list images", "a text file that can be read", "none", file.string());
   }
   image_list list;
@@ -131,7 +134,6 @@ inline image_list images_in_text_file(const std::filesystem::path& file) {
     while (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty()) continue;
     std::filesystem::path path(line);
-    std::error_code ignored;
     if (path.is_relative() && !std::filesystem::exists(path, ignored)) {
       path = file.parent_path() / path;
     }

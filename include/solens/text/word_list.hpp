@@ -7,6 +7,7 @@
 #include <iterator>  // std::istreambuf_iterator
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <unordered_set>
 #include <utility>  // std::move
 #include <vector>
@@ -27,10 +28,11 @@ struct text_line {
 /// part of them.
 /// @throws io_error when the file cannot be read, format_error naming the line that is not UTF-8
 inline std::vector<text_line> read_lines(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || !std::filesystem::is_regular_file(path)) {
-    throw io_error("read lines", "a readable text file", "none", path.string());
-  }
+  std::error_code ignored;
+  std::ifstream in;
+  // A pipe would block whoever opens it until somebody writes to it.
+  if (std::filesystem::is_regular_file(path, ignored)) in.open(path, std::ios::binary);
+  if (!in.is_open()) throw io_error("read lines", "a readable text file", "none", path.string());
   const std::string bytes{std::istreambuf_iterator<char>(in), {}};
   std::string_view rest = bytes;
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
