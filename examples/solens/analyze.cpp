@@ -7,8 +7,8 @@
 #include <system_error>
 
 #include <solens/core/atomic_file.hpp>
+#include <solens/core/json.hpp>
 #include <solens/findings/analysis.hpp>
-#include <solens/weights/json.hpp>
 
 #include "commands.hpp"
 #include "hashing.hpp"

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <solens/core/host_tensor.hpp>
+#include <solens/core/json.hpp>
 #include <solens/model/load.hpp>
 #include <solens/text/bpe_tokenizer.hpp>
 #include <solens/text/word_list.hpp>
-#include <solens/weights/json.hpp>
 
 #include "embedding_cache.hpp"
 #include "options.hpp"

@@ -129,6 +129,8 @@ TEST_CASE("configuration: what is none") {
 }
 
 TEST_CASE("configuration: numbers that make no sense") {
+  refused<format_error>(open_clip(R"({"mlp_ratio": 1e300})"), "mlp_ratio");
+  refused<format_error>(open_clip("{}", R"({"mlp_ratio": 1e-9})"), "mlp_ratio");
   for (const char* value : {"0", "-3", "2.5", "1e30", "\"8\"", "18446744073709551615"}) {
     refused<format_error>(
         R"({"model_type": "clip", "vision_config": {"hidden_size": )" + std::string(value) + "}}",

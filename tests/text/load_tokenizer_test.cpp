@@ -173,7 +173,8 @@ TEST_CASE("a tokenizer.json that is broken is refused with the place") {
     CHECK_THROWS_AS(load_tokenizer(files.single), solens::format_error);
     CHECK_THROWS_WITH(load_tokenizer(files.single), Contains("tokenizer.json"));
   }
-  for (const char* text : {"", "[]", "{\"model\"", "{\"model\": \"\xFF\"}"}) {
+  for (const char* text :
+       {"", "[]", "{\"model\"", "{\"model\": \"\xFF\"}", "{\"model\": 1, \"model\": 2}"}) {
     write_file(files.single / "tokenizer.json", text);
     CHECK_THROWS_AS(load_tokenizer(files.single), solens::format_error);
   }

@@ -5,13 +5,13 @@
 #include <cstddef>  // std::size_t
 #include <cstdint>  // std::uint8_t
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <utility>  // std::move, std::pair
 
 #include <nlohmann/json.hpp>
 
 #include <solens/core/error.hpp>
+#include <solens/core/json.hpp>
 #include <solens/image/preprocess.hpp>
 
 namespace solens {
@@ -182,15 +182,7 @@ class preprocess_json {
 ///         it is not JSON or asks for what we do not do
 inline preprocess_options read_preprocess_options(const std::filesystem::path& file) {
   const std::string name = file.string();
-  std::error_code failure;
-  std::ifstream in(file, std::ios::binary);
-  if (!in || !std::filesystem::is_regular_file(file, failure)) {
-    throw io_error("preprocessing", "a file that can be read", "none", name);
-  }
-  const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    throw format_error("preprocessing", "a JSON object", "something else", name);
-  }
+  const nlohmann::json json = detail::read_json_object(file, "preprocessing");
   preprocess_options options;
   if (json.contains("preprocess_cfg") || json.contains("model_cfg")) {
     image_extent image_size = options.size;

@@ -6,10 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <solens/core/json.hpp>
 #include <solens/core/mapped_file.hpp>
 #include <solens/model/config.hpp>
 #include <solens/model/config_fields.hpp>
-#include <solens/weights/json.hpp>
 
 /// Configurations as Hugging Face's transformers and open_clip write them. Every field that
 /// changes the arithmetic is read; what is not CLIP's own arithmetic is refused by name.
@@ -118,6 +118,13 @@ inline double open_clip_eps(const config_fields& tower) {
   return kwargs.positive("eps", 1e-5);
 }
 
+/// @throws format_error for a ratio that leaves no neuron, or more than a count can be
+inline index_t open_clip_d_mlp(const config_fields& f, index_t d_model) {
+  const double width = static_cast<double>(d_model) * f.positive("mlp_ratio", 4);
+  if (width < 1 || width > 1e9) f.wrong("mlp_ratio", "MLPs of 1 to 1000000000 neurons");
+  return static_cast<index_t>(width);
+}
+
 inline vision_config open_clip_vision(const config_fields& f, bool quick_gelu) {
   f.must_be_off({"timm_model_name", "attentional_pool", "no_ln_pre"});
   f.know_only({"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size",
@@ -138,7 +145,7 @@ inline vision_config open_clip_vision(const config_fields& f, bool quick_gelu) {
   c.d_model = f.count("width", 768);
   c.n_heads = c.d_model / f.count("head_width", 64);
   check_heads(c, f, "head_width");
-  c.d_mlp = static_cast<index_t>(static_cast<double>(c.d_model) * f.positive("mlp_ratio", 4));
+  c.d_mlp = open_clip_d_mlp(f, c.d_model);
   c.act = open_clip_activation(f, quick_gelu);
   c.eps = open_clip_eps(f);
   c.image_size = f.side("image_size", 224);
@@ -163,7 +170,7 @@ inline text_config open_clip_text(const config_fields& f, bool quick_gelu) {
   c.d_model = f.count("width", 512);
   c.n_heads = f.count("heads", 8);
   check_heads(c, f, "heads");
-  c.d_mlp = static_cast<index_t>(static_cast<double>(c.d_model) * f.positive("mlp_ratio", 4));
+  c.d_mlp = open_clip_d_mlp(f, c.d_model);
   c.act = open_clip_activation(f, quick_gelu);
   c.eps = open_clip_eps(f);
   c.context_length = f.count("context_length", 77);

@@ -16,7 +16,7 @@ inline void read_padding(const std::filesystem::path& folder, bpe_vocabulary& vo
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
     const auto path = folder / name;
     if (!std::filesystem::exists(path)) continue;
-    const json file = read_json_object(path);
+    const json file = read_tokenizer_object(path);
     const json_place token = json_place(file, path.string() + ": ")["pad_token"];
     if (token.null()) continue;
     vocabulary.padding =

@@ -6,25 +6,16 @@
 #include <string_view>
 #include <utility>  // std::move
 
-#include <nlohmann/json.hpp>
-
 #include <solens/core/error.hpp>
+#include <solens/core/json.hpp>
 #include <solens/text/bpe_table.hpp>
 #include <solens/text/bpe_tokenizer.hpp>
 
 namespace solens::detail {
 
-using json = nlohmann::json;
-
-inline json read_json_object(const std::filesystem::path& path) {
-  json result;
-  try {
-    result = json::parse(read_text(path));
-  } catch (const json::exception& e) {
-    throw format_error("read tokenizer", "JSON", e.what(), path.string());
-  }
-  if (result.is_object()) return result;
-  throw format_error("read tokenizer", "a JSON object", result.type_name(), path.string());
+/// @throws what `read_text` does; format_error
+inline json read_tokenizer_object(const std::filesystem::path& path) {
+  return parse_json_object(read_text(path), "read tokenizer", path.string());
 }
 
 /// A place in tokenizer.json. Errors name the file and the path to the place.
@@ -215,7 +206,7 @@ namespace solens {
 /// Padding is the end token where the file sets none, as transformers has it for CLIP.
 /// @throws io_error, format_error; not_supported for anything else that the file asks for, by name
 inline bpe_vocabulary read_tokenizer_json(const std::filesystem::path& path) {
-  const detail::json file = detail::read_json_object(path);
+  const detail::json file = detail::read_tokenizer_object(path);
   const detail::json_place root(file, path.string() + ": ");
   bpe_vocabulary vocabulary;
   vocabulary.name = path.string();
@@ -240,7 +231,7 @@ inline bpe_vocabulary read_tokenizer_json(const std::filesystem::path& path) {
 /// @throws io_error, format_error naming file and line
 inline bpe_vocabulary read_vocab_and_merges(const std::filesystem::path& vocab_json,
                                             const std::filesystem::path& merges_txt) {
-  const detail::json file = detail::read_json_object(vocab_json);
+  const detail::json file = detail::read_tokenizer_object(vocab_json);
   bpe_vocabulary vocabulary;
   vocabulary.name = vocab_json.string();
   detail::read_vocabulary({file, vocabulary.name}, vocabulary);

@@ -14,8 +14,8 @@
 #include <nlohmann/json.hpp>
 
 #include <solens/core/host_tensor.hpp>
+#include <solens/core/json.hpp>
 #include <solens/core/mapped_file.hpp>
-#include <solens/weights/json.hpp>
 #include <solens/weights/stored_numbers.hpp>
 #include <solens/weights/weight_source.hpp>
 

@@ -8,8 +8,7 @@
 #include <utility>  // std::move
 #include <vector>
 
-#include <solens/core/mapped_file.hpp>
-#include <solens/weights/json.hpp>
+#include <solens/core/json.hpp>
 #include <solens/weights/safetensors.hpp>
 #include <solens/weights/weight_source.hpp>
 
@@ -48,9 +47,7 @@ class safetensors_set {
   static constexpr const char* operation = "read safetensors index";
 
   void read_index(const std::filesystem::path& path) {
-    const mapped_file text(path);
-    const auto index = detail::parse_json_object(
-        {reinterpret_cast<const char*>(text.bytes().data()), text.size()}, operation, name_);
+    const auto index = detail::read_json_object(path, operation);
     const auto map = index.find("weight_map");
     if (map == index.end() || !map->is_object() || map->empty()) {
       throw format_error(operation, "an object 'weight_map' with tensors", "none", name_);
