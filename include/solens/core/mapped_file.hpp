@@ -25,8 +25,7 @@ class mapped_file {
  public:
   mapped_file() = default;
 
-  /// @throws io_error naming the file when it can't be opened, is no regular file or can't be
-  /// mapped
+  /// @throws io_error naming the file when it can't be opened or mapped, or is no regular file
   explicit mapped_file(const std::filesystem::path& path) {
     // A named pipe, which is refused below, would block until somebody writes to it.
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

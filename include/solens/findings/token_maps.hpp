@@ -47,13 +47,11 @@ void attention_map(const B& be, const_view_of<B> class_attention, view_of<B> out
 /// of each block's mixture being the residual stream:
 ///   class row of A_L ... A_2 A_1        A_l = (mean over heads of the pattern of block l + I) / 2
 /// Source: arXiv 2005.00928, attention rollout.
-/// @param patterns  of the blocks in order, [n_images, n_heads, n_tokens, n_tokens]; of the last
-/// one
+/// @param patterns  of the blocks in order, [n_images, n_heads, n_tokens, n_tokens]; of the last,
 ///                  the class token's row [n_images, n_heads, n_tokens] will do
 /// @throws argument_error without patterns; shape_error naming the one that does not fit
-/// @note costs n_heads * n_tokens^2 multiply-adds a block and image: one row is followed, no
-/// product
-///       of two patterns is formed
+/// @note costs n_heads * n_tokens^2 multiply-adds a block and image: one row is followed, and no
+///       product of two patterns is formed
 template <tensor_backend B>
 void attention_rollout(const B& be, std::span<const const_view_of<B>> patterns, view_of<B> out) {
   using scalar = typename B::scalar;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>  // std::as_const
 
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>

@@ -259,9 +259,8 @@ class weight_loader {
 /// Reads a CLIP's weights, whatever the layout they are stored in.
 ///
 /// Holds one copy, plus, for a backend with memory of its own, one tensor at a time on the host.
-/// @throws format_error that lists, in one, every tensor that is missing, misshapen or unknown,
-/// with
-///         expected and found extents; not_supported for a file that holds no CLIP transformer
+/// @throws format_error that lists all tensors that are missing, misshapen or unknown, with their
+///         extents; not_supported for a file that holds no CLIP transformer
 template <tensor_backend B, weight_source S>
 clip_weights<B> load_weights(const B& be, const S& source, const clip_config& config,
                              const towers& wanted = {}) {

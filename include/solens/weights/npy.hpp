@@ -113,8 +113,7 @@ class npy_writer {
     file_.write(write_npy_header(type, extents()));
   }
 
-  /// @param rows  [n, row...], of any strides; floating-point numbers are rounded to the file's
-  /// type
+  /// @param rows  [n, row...], of any strides; fractions are rounded to the file's type
   /// @throws shape_error, argument_error (numbers of another kind), io_error when the disk is full
   template <class T>
   void append(host_view<T> rows) {
