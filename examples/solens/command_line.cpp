@@ -4,10 +4,14 @@
 
 #include <algorithm>  // std::find
 #include <charconv>   // std::from_chars
-#include <csignal>    // SIGPIPE
+#include <cmath>      // std::abs
+#include <concepts>
+#include <csignal>  // SIGPIPE
+#include <cstdlib>  // std::strtod
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <new>  // std::bad_alloc
 #include <sstream>
 #include <utility>
@@ -93,8 +97,19 @@ option option::within(double least, double most) const {
   return option(option_->check(CLI::Range(least, most)));
 }
 
-option option::positive() const { return option(option_->check(CLI::PositiveNumber)); }
-option option::not_negative() const { return option(option_->check(CLI::NonNegativeNumber)); }
+option option::positive() const {
+  return check([](const std::string& given) -> std::string {
+    if (std::strtod(given.c_str(), nullptr) > 0) return {};
+    return "expected a number above 0, got '" + given + "'";
+  });
+}
+
+option option::not_negative() const {
+  return check([](const std::string& given) -> std::string {
+    if (std::strtod(given.c_str(), nullptr) >= 0) return {};
+    return "expected a number from 0 on, got '" + given + "'";
+  });
+}
 
 option option::check(std::function<std::string(const std::string&)> fault) const {
   return option(option_->check(std::move(fault)));
@@ -139,7 +154,16 @@ option option_group::path(const std::string& name, std::string& value, const std
 template <class Number>
 option option_group::number(const std::string& name, Number& value, const std::string& what,
                             const std::string& type) const {
-  return option(app_->add_option(name, value, what)->type_name(type));
+  const option one(app_->add_option(name, value, what)->type_name(type));
+  if constexpr (std::floating_point<Number>) {
+    return one.check([](const std::string& given) -> std::string {
+      // not NaN, and nothing that becomes infinite where it is computed with
+      constexpr double most = std::numeric_limits<float>::max();
+      if (std::abs(std::strtod(given.c_str(), nullptr)) <= most) return {};
+      return "expected a finite number, got '" + given + "'";
+    });
+  }
+  return one;
 }
 
 template option option_group::number(const std::string&, int&, const std::string&,
@@ -163,8 +187,14 @@ option option_group::numbers(const std::string& name, std::vector<index_t>& valu
 
 option option_group::size(const std::string& name, std::size_t& value, const std::string& what,
                           const std::string& type) const {
-  return option(
-      app_->add_option(name, value, what)->type_name(type)->transform(CLI::AsSizeValue(false)));
+  CLI::Option* one = app_->add_option(name, value, what)->type_name(type);
+  one->transform(CLI::AsSizeValue(false));
+  // Before that, which takes -1 for the largest number there is.
+  one->transform([](const std::string& given) {
+    if (given.find('-') == given.npos) return given;
+    throw CLI::ValidationError("expected a size as in 4GB, got '" + given + "'");
+  });
+  return option(one);
 }
 
 option option_group::read(const std::string& name, std::function<void(const std::string&)> take,

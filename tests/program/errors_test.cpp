@@ -146,6 +146,22 @@ TEST_CASE("Outputs that cannot be written are an error that leaves no half file"
         std::vector<std::string>{"file", "folder.npy", "full.npy", "out.npy"});
 }
 
+TEST_CASE("Numbers that are none, or beyond what is computed with, are wrong words") {
+  const temporary_folder folder;
+  const auto refused = [&](const std::string& option, const std::string& value) {
+    INFO(option << " " << value);
+    const std::string out = (folder / "out").string();
+    check_usage(call({"analyze", "--model", data("tiny-a.model.safetensors").string(), "--pixels",
+                      data("tiny-a.ref.safetensors").string() + ":images", "--top", "2", "--out",
+                      out, option, value}),
+                {option, "'" + value + "'"});
+    CHECK_FALSE(std::filesystem::exists(out));
+  };
+  for (const char* value : {"nan", "inf", "1e300", "0", "-1"}) refused("--coefficient", value);
+  for (const char* value : {"nan", "inf", "-1"}) refused("--save-every", value);
+  for (const char* value : {"-1", "-1GB"}) refused("--memory", value);
+}
+
 TEST_CASE("A backend that is not here is an error that names those that are") {
   if (std::filesystem::exists("/dev/nvidiactl")) {
     WARN("not run: this machine has a GPU");
