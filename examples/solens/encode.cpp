@@ -43,7 +43,7 @@ void declare(option_group command, encode_call& o) {
 
 /// Texts that the tower is given at once for each one of `--batch`: it shares what they begin with,
 /// so that of many each is cheaper.
-constexpr index_t texts_per_batch = 128;
+constexpr index_t texts_per_batch = 128, most_texts = index_t{1} << 16;
 
 /// Scales every row to norm 1; a row of zeros stays one.
 void normalize_rows(host_view<float> rows) {
@@ -110,7 +110,7 @@ void encode_texts(const encode_call& call, const clip_source& model, array_outpu
   const text_config& c = text_of(model);
   const bpe_tokenizer tokenizer = open_tokenizer(call.vocab, model);
   text_lines lines(call.texts);
-  const index_t at_once = call.common.batch * texts_per_batch;
+  const index_t at_once = std::min(call.common.batch * texts_per_batch, most_texts);
   with_backend(call.common, [&]<tensor_backend B>(const B& be) {
     const text_tower<B> tower = load_text_tower(be, model);
     auto work = tower.make_workspace(be);

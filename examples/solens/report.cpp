@@ -65,8 +65,7 @@ std::span<const T> row(const host_view<const T>& x, index_t n) {
 /// The numbers of all neurons, layer after layer.
 class neuron_columns {
  public:
-  neuron_columns(index_t n_images, index_t n_words, index_t shown)
-      : n_images_(n_images), n_words_(n_words), shown_(shown) {}
+  neuron_columns(index_t n_words, index_t shown) : n_words_(n_words), shown_(shown) {}
 
   void add(const safetensors_file& layer) {
     const auto images = layer.view<index_t>("top_images");
@@ -85,7 +84,7 @@ class neuron_columns {
       add_quantized(row(spread, w), largest, quantiles_);
       add_quantized(row(norms, w).first(static_cast<std::size_t>(shown_)), largest, top_norms_);
       for (index_t r = 0; r < shown_; ++r) {
-        images_.push_back(checked(images(w, r), n_images_, "image", layer));
+        images_.push_back(images(w, r));
         top_images_.add(static_cast<std::uint32_t>(images_.back()));
       }
     }
@@ -128,12 +127,6 @@ class neuron_columns {
     return {x.data(), static_cast<std::size_t>(x.size())};
   }
 
-  static index_t checked(index_t i, index_t n, const char* what, const safetensors_file& file) {
-    if (i >= 0 && i < n) return i;
-    throw format_error("report", std::string(what) + "s below " + std::to_string(n),
-                       std::to_string(i), file.name());
-  }
-
   /// Words by magnitude, with weights in parts of the largest.
   void add_words(const safetensors_file& layer) {
     const auto atoms = layer.view<index_t>("code_atoms");
@@ -144,9 +137,7 @@ class neuron_columns {
       std::vector<float> sizes(static_cast<std::size_t>(m), 0.0F);
       for (std::size_t i = 0; i < sizes.size(); ++i) {
         if (i < ranked.size()) sizes[i] = ranked[i].weight;
-        words_.add(i < ranked.size()
-                       ? static_cast<std::int32_t>(checked(ranked[i].word, n_words_, "word", layer))
-                       : -1);
+        words_.add(i < ranked.size() ? static_cast<std::int32_t>(ranked[i].word) : -1);
       }
       const double scale = largest_magnitude(std::span<const float>(sizes));
       word_scale_.add(static_cast<float>(scale));
@@ -163,7 +154,7 @@ class neuron_columns {
     }
   }
 
-  index_t n_images_, n_words_, shown_;
+  index_t n_words_, shown_;
   std::vector<std::pair<std::string, column_writer<float>>> scalars_{
       scalar("explained_variance"), scalar("explained_variance_all"),
       scalar("threshold"),          scalar("top_share"),
@@ -238,7 +229,7 @@ void run_report(const report_call& call) {
     const shape top = file.info("top_images").extents;
     if (!numbers) {
       page["shown"] = std::min(call.top, top[1]);
-      numbers.emplace(std::ssize(shown.names), std::ssize(words), page["shown"].get<index_t>());
+      numbers.emplace(std::ssize(words), page["shown"].get<index_t>());
     }
     if (!words.empty()) n_atoms = std::min(most_words, file.info("code_atoms").extents[1]);
     numbers->add(file);

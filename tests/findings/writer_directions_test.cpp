@@ -58,6 +58,7 @@ TEST_CASE("random directions are uniform unit vectors, the same for the same see
 TEST_CASE("random subsets are distinct, ascending, and equally likely") {
   CHECK(random_subset(5, 0, {1}).empty());
   CHECK(random_subset(5, 5, {1}) == std::vector<index_t>{0, 1, 2, 3, 4});
+  CHECK_THROWS_AS(random_subset(5, 6, {1}), argument_error);
   CHECK(random_subset(100, 10, {1, 2}) == random_subset(100, 10, {1, 2}));
   CHECK(random_subset(100, 10, {1, 2}) != random_subset(100, 10, {1, 3}));
   int count[6] = {};

@@ -1,5 +1,7 @@
 #include <solens/image/decode.hpp>
 
+#include <cstdint>
+#include <filesystem>
 #include <sstream>
 
 #include <zlib.h>
@@ -193,4 +195,15 @@ TEST_CASE("an image that claims too many pixels is refused before memory is aske
   CHECK_THROWS_AS(decode_image(bytes_of(small), "small.png", {.max_pixels = 19 * 13 - 1}),
                   format_error);
   CHECK(decode_image(bytes_of(small), "small.png", {.max_pixels = 19 * 13}).width() == 19);
+}
+
+TEST_CASE("a file larger than any image is refused before it is read") {
+  const test::temporary_folder folder;
+  const auto file = folder / "sparse.png";
+  test::write_file(file, kind_file("rgb-8.png"));
+  CHECK(read_image(file).width() == 19);
+  std::filesystem::resize_file(file, std::uintmax_t{1} << 40);
+  CHECK_THROWS_AS(read_image(file), format_error);
+  CHECK_THROWS_WITH(read_image_extent(file),
+                    Contains("at most 1431655760 bytes, got 1099511627776"));
 }

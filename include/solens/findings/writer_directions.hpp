@@ -83,9 +83,14 @@ host_tensor<T> random_directions(index_t n_writers, index_t d_joint,
 }
 
 /// `count` of 0, ..., n - 1, ascending, each set equally likely, the same for the same seeds.
+/// @throws argument_error when there are fewer than `count`
 /// Source: Floyd's algorithm (Bentley, Programming pearls: a sample of brilliance, 1987).
 inline std::vector<index_t> random_subset(index_t n, index_t count,
                                           std::initializer_list<std::uint64_t> seeds) {
+  if (count < 0 || count > n) {
+    throw argument_error("random_subset", "0 to " + std::to_string(n), std::to_string(count),
+                         "count");
+  }
   std::seed_seq sequence(seeds);
   std::mt19937_64 generator(sequence);
   std::vector<bool> taken(static_cast<std::size_t>(n), false);

@@ -65,8 +65,9 @@ inline rgb_image decode_image(std::span<const std::uint8_t> bytes, const std::st
 }
 
 /// The bytes of a file that may be an image: of one that is none, the first few.
-/// @throws io_error when the file cannot be read
-inline std::vector<std::uint8_t> read_image_bytes(const std::filesystem::path& path) {
+/// @throws io_error when the file cannot be read; format_error when it is larger than the limits
+inline std::vector<std::uint8_t> read_image_bytes(const std::filesystem::path& path,
+                                                  const image_limits& limits) {
   const std::string name = path.string();
   std::error_code failure;
   const auto status = std::filesystem::status(path, failure);
@@ -88,6 +89,10 @@ inline std::vector<std::uint8_t> read_image_bytes(const std::filesystem::path& p
   if (kind_of_image(bytes) != image_kind::unknown) {
     const auto size = std::filesystem::file_size(path, failure);
     if (failure) throw io_error("read_image", "a file size", failure.message(), name);
+    if (size > static_cast<std::uintmax_t>(limits.max_bytes())) {
+      throw format_error("read_image", "at most " + std::to_string(limits.max_bytes()) + " bytes",
+                         std::to_string(size), name);
+    }
     const std::size_t offset = bytes.size();
     bytes.resize(std::max(offset, static_cast<std::size_t>(size)));
     read_more(offset);
@@ -99,14 +104,14 @@ inline std::vector<std::uint8_t> read_image_bytes(const std::filesystem::path& p
 /// `decode_image` of a file.
 /// @throws io_error when the file cannot be read
 inline rgb_image read_image(const std::filesystem::path& path, const image_limits& limits = {}) {
-  return decode_image(read_image_bytes(path), path.string(), limits);
+  return decode_image(read_image_bytes(path, limits), path.string(), limits);
 }
 
 /// The size of a file's image by its header alone.
 /// @throws as `read_image` does, but for what is behind the header
 inline image_extent read_image_extent(const std::filesystem::path& path,
                                       const image_limits& limits = {}) {
-  return with_image_decoder(read_image_bytes(path), path.string(),
+  return with_image_decoder(read_image_bytes(path, limits), path.string(),
                             [&](auto& decoder) { return decoder.read_header(limits); });
 }
 

@@ -11,6 +11,8 @@ namespace solens {
 struct image_limits {
   /// Pixels of one image. The default is the count above which Pillow refuses to open one.
   index_t max_pixels = 178'956'970;
+  /// Bytes of a file that holds one: as many as the largest takes uncompressed, in 16-bit RGBA.
+  index_t max_bytes() const { return 8 * max_pixels; }
 };
 
 /// Checks what a file's header claims.
