@@ -88,9 +88,10 @@ class memory_pool {
     };
     const std::string room =
         budget_ > 0 ? "the budget's " + megabytes(budget_) : "what the device has";
-    throw out_of_memory("allocate device memory",
-                        room + " to be enough: take fewer images at a time, or allow more",
-                        megabytes(bytes) + " asked for beside " + megabytes(held_) + " in use");
+    throw out_of_memory(
+        "allocate device memory",
+        room + " to be enough: take fewer images, or neurons, at a time, or allow more",
+        megabytes(bytes) + " asked for beside " + megabytes(held_) + " in use");
   }
 
   std::size_t budget_, held_ = 0;
