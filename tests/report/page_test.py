@@ -200,6 +200,14 @@ def check_layers(page, run):
     page.go("#/images")
     page.wait(lambda: page.all(".shelf-item img"), "the images")
     page.shot("images")
+    page.go("#/heads")
+    page.wait(lambda: page.all("#heads-page tbody tr"), "the heads")
+    heads = [json.loads(line) for line in (run / "heads.jsonl").read_text().splitlines()]
+    check([th.text for th in page.all("#heads-page tbody th")] ==
+          [f"{h['layer']}.{h['head']}" for h in heads], "every head that was described")
+    check([chip.text for chip in page.all("#heads-page tbody tr:first-child .chip")] ==
+          [t["text"] for t in heads[0]["texts"]], "its words in order")
+    page.shot("heads")
     page.go("#/about")
     page.shot("about")
 
@@ -220,6 +228,7 @@ def make_toyland(a):
         (kinds / kind / f"{i:06}.png").symlink_to((images / f"{i:06}.png").absolute())
     solens("ablate", "--run", run, "--images", kinds, "--labels", "folders", "--classes",
            class_list(kinds), "--out", a.out / "ablation.json")
+    solens("heads", "--run", run, "--layers", "4-5", "--texts", "5")
     solens("report", "--run", run, "--out", a.out / "toyland.html")
     return run
 

@@ -179,11 +179,14 @@ function headsView() {
     node: el('article', {class: 'page', id: 'heads-page'}, el('h1', {}, 'Heads'),
       card('Attention heads in words',
         'Words along which what a head writes to the representation varies most, in order.',
-        el('table', {class: 'accuracies'}, el('tbody', {}, (run.head_words || []).map((h) =>
-          el('tr', {}, el('th', {}, `${h.layer}.${h.head}`),
-             el('td', {}, format.number(h.variance ?? NaN)),
-             el('td', {class: 'head-words'}, (headWords(h.layer, h.head) || []).map((text) =>
-               link(address('neurons', {q: text}), {class: 'chip'}, text))))))))),
+        el('table', {class: 'accuracies'},
+          el('thead', {}, el('tr', {}, ['head', 'variance', 'words'].map((t) => el('th', {}, t)))),
+          el('tbody', {}, (run.head_words || []).map((h) =>
+            el('tr', {}, el('th', {}, `${h.layer}.${h.head}`),
+               el('td', {}, format.number(h.variance ?? NaN)),
+               el('td', {}, el('div', {class: 'head-words'},
+                 (headWords(h.layer, h.head) || []).map((text) =>
+                   link(address('neurons', {q: text}), {class: 'chip'}, text)))))))))),
     keys: {Escape: () => { location.hash = address('neurons'); }},
   };
 }
