@@ -1,6 +1,7 @@
 """A run folder of `solens analyze` with made-up findings, for tests of the report.
 
-Random numbers in the shapes of ViT-B/32's eleven layers, or others; no model is needed.
+Random numbers in the shapes of ViT-B/32's eleven layers, or others, but for the joint space; no
+model is needed.
 """
 import array
 import json
@@ -9,6 +10,7 @@ import struct
 from pathlib import Path
 
 HEADS, BLOCKS, TOP, ATOMS, QUANTILES = 12, 12, 100, 32, 11
+D_JOINT = 8  # the report shows nothing of that width
 
 
 def floats(values):
@@ -53,7 +55,12 @@ def findings(neurons, images, words):
                                 for i in random.sample(range(words), ATOMS)), [neurons, ATOMS]),
         "code_weights": (floats(random.gauss(0, 0.3) for _ in range(neurons * ATOMS)),
                          [neurons, ATOMS]),
+        "direction": zeros(neurons), "mean_effect": zeros(neurons),
     }
+
+
+def zeros(rows):
+    return ("F32", bytes(4 * rows * D_JOINT)), [rows, D_JOINT]
 
 
 def make(folder, layers=11, neurons=3072, images=5000, words=30000):
@@ -67,15 +74,17 @@ def make(folder, layers=11, neurons=3072, images=5000, words=30000):
         write_safetensors(folder / f"layer-{layer}.safetensors",
                           {**shared, "mean_coefficients": (of_heads, [neurons, heads]),
                            "direction_by_head": (of_heads, [neurons, heads])})
+    write_safetensors(folder / "dictionary.safetensors", {"embeddings": zeros(words)})
     (folder / "images.txt").write_text(
         "".join(f"/photos/validation/{i % 1000:04}/photo_{i:08}.JPEG\n" for i in range(images)))
     (folder / "words.txt").write_text("".join(f"word number {i}\n" for i in range(words)))
     (folder / "run.json").write_text(json.dumps({
         "format": 1, "solens": "0", "model": {
             "path": "/models/nowhere", "sha256": "0" * 64, "architecture": {
-                "layers": BLOCKS, "heads": HEADS, "d_model": 768, "d_mlp": neurons, "d_joint": 512,
+                "layers": BLOCKS, "heads": HEADS, "d_model": 768, "d_mlp": neurons, "d_joint": D_JOINT,
                 "image_size": 224, "patch_size": 32, "activation": "quick_gelu"}},
-        "words": {"list": "words.txt", "count": words, "template": "{}", "atoms": [ATOMS]},
+        "words": {"list": "words.txt", "count": words, "template": "{}", "atoms": [ATOMS],
+                  "embeddings": "text tower"},
         "images": {"source": "/photos", "count": images, "skipped": 0},
         "options": {"layers": list(range(layers)), "top": TOP, "convention": "centered",
                     "coefficient": 100.0},

@@ -11,8 +11,9 @@ namespace solens {
 struct image_limits {
   /// Pixels of one image. The default is the count above which Pillow refuses to open one.
   index_t max_pixels = 178'956'970;
-  /// Bytes of a file that holds one: as many as the largest takes uncompressed, in 16-bit RGBA.
-  index_t max_bytes() const { return 8 * max_pixels; }
+  /// Bytes of a file that holds one: what the largest takes uncompressed, in 16-bit RGBA, and 64 MB
+  /// of what is no pixel.
+  index_t max_bytes() const { return 8 * max_pixels + (index_t{64} << 20); }
 };
 
 /// Checks what a file's header claims.
