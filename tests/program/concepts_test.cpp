@@ -3,6 +3,7 @@
 #include "call.hpp"
 #include "vocabulary.hpp"
 
+#include <cfloat>  // FLT_EPSILON
 #include <cmath>
 #include <map>
 
@@ -68,11 +69,14 @@ struct expected_concepts {
       const auto atoms = found.view<index_t>("code_atoms");
       for (index_t i = 0; i < 16; ++i) {
         for (index_t n = 0; n < effects.extent(1); ++n) {
-          double square = 0;
+          double square = 0, of_mean = 0;
           for (index_t j = 0; j < effects.extent(2); ++j) {
             square += std::pow(double{effects(i, n, j)} - double{mean(n, j)}, 2);
+            of_mean += std::pow(double{mean(n, j)}, 2);
           }
-          if (std::sqrt(square) <= double{threshold(n)}) continue;
+          // The image that defined the threshold lies on it, but for rounding.
+          const double limit = threshold(n), rounding = 64 * double{FLT_EPSILON};
+          if (std::sqrt(square) <= limit + rounding * (limit + std::sqrt(of_mean))) continue;
           add(static_cast<std::size_t>(i), layer, n, std::sqrt(square), atoms[n], weights[n]);
         }
       }
