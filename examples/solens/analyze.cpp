@@ -277,7 +277,9 @@ void run_analyze(const analyze_call& call) {
                           .how = call.how,
                           .coefficient = call.coefficient,
                           .scratch = folder.unfinished(),
-                          .memory = memory},
+                          .memory = memory,
+                          .n_images = input->size(),
+                          .n_tokens = c.n_tokens()},
                          state.batches);
     seconds["load"] = static_cast<float>(loading.seconds());
     const stopwatch reading;

@@ -137,7 +137,10 @@ found_directions find_directions(const backend& be, host_view<float> coefficient
   }
   solens::centered_effects<backend> effects;
   effects.begin(be, directions, m, false);
-  effects.add(be, 0, 0, coefficients, {});
+  solens::scratch<backend> memory;
+  tensor added({n, m, k});
+  be.copy(coefficients, added.view());
+  effects.add(be, 0, 0, added.view(), {}, memory);
   auto selective = solens::selectivity(be, effects.norms(), top);
   tensor chosen({n, top, k});
   for (index_t w = 0; w < n; ++w) {

@@ -314,7 +314,7 @@ TEST_CASE("an ablation refuses what does not fit, and images that are not finite
   const auto ignore = [](std::size_t, const_view_of<B>) {};
   good.add(be, model.batch(0, 8), ignore);
   const auto poisoned = model.batch(8, 12);
-  const_cast<float&>(poisoned.blocks[2].writers(1, 3, 5)) = std::numeric_limits<float>::quiet_NaN();
+  const_cast<float&>(poisoned.blocks[2].writers(1, 1, 5)) = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::string> names{"a.png", "b.png", "c.png", "d.png"};
   CHECK_THROWS_WITH(good.add(be, poisoned, ignore, {}, names),
                     Catch::Contains("image 9, b.png, layer 2"));

@@ -55,9 +55,19 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   constexpr index_t images = made_up<B>::images;
   const auto n_batches = static_cast<std::size_t>((images + batch - 1) / batch);
   const std::size_t memory = 30000 + 2 * analysis<B>::part_bytes() + 4 * page_size * n_batches;
-  analysis<B> a(
-      be, model.weights,
-      {.layers = {0, 2}, .top = top, .how = how, .scratch = folder.path(), .memory = memory});
+  // and one in which the activations of the first layer may be kept
+  const bool routed = GENERATE(false, true);
+  analysis<B> a(be, model.weights,
+                {.layers = {0, 2},
+                 .top = top,
+                 .how = how,
+                 .scratch = folder.path(),
+                 .memory = routed ? 100 * memory : memory,
+                 .n_images = routed ? images : 0,
+                 .n_tokens = made_up<B>::tokens});
+  constexpr bool on_host = std::is_same_v<typename B::space, host_space>;
+  CHECK(std::filesystem::exists(folder / "layer-0.activations") == (routed && on_host));
+  CHECK_FALSE(std::filesystem::exists(folder / "layer-2.activations"));
   model.add(be, a, 0, made_up<B>::images, batch);
   CHECK(a.n_images() == made_up<B>::images);
   for (index_t layer : {index_t{0}, index_t{2}}) {
@@ -98,15 +108,64 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   }
 }
 
+TEST_CASE("findings are the same whether coefficients or activations are kept") {
+  using B = eigen_backend<double>;
+  const B be{};
+  const made_up<B, 150> model;  // five panels of writers, the last of 22
+  const auto how = GENERATE(convention::centered, convention::reference);
+  const bool tight = GENERATE(false, true);
+  test::temporary_folder kept, routed;
+  const auto options = [&](const test::temporary_folder& f, index_t n_images) {
+    return analysis_options{.layers = {0, 1},
+                            .top = 6,
+                            .how = how,
+                            .scratch = f.path(),
+                            .n_images = n_images,
+                            .n_tokens = 2};
+  };
+  auto with_activations = options(routed, 31);
+  // one or two panels at a time
+  if (tight) with_activations.memory = 450000 + 10 * analysis<B>::part_bytes();
+  analysis<B> a(be, model.weights, options(kept, 0)), b(be, model.weights, with_activations);
+  for (analysis<B>* each : {&a, &b}) model.add(be, *each, 0, 31, 8);
+  CHECK(std::filesystem::exists(kept / "layer-1.coefficients"));
+  CHECK(std::filesystem::exists(routed / "layer-1.activations"));
+  for (index_t layer : {index_t{0}, index_t{1}}) {
+    std::vector<index_t> ends;
+    const auto x = a.finish(be, layer);
+    const auto y = b.finish(be, layer, [&](index_t end) { ends.push_back(end); });
+    CHECK((ends.size() > 1) == tight);
+    CHECK(ends.back() == 150);
+    const auto near = [](const auto& p, const auto& q) {
+      return test::relative_difference<double, double>(p.view(), q.view()) < 1e-10;
+    };
+    CHECK(near(y.mean_coefficients, x.mean_coefficients));
+    CHECK(near(y.mean_effect, x.mean_effect));
+    CHECK(near(y.selectivity.top_norms, x.selectivity.top_norms));
+    CHECK(near(y.selectivity.norm_quantiles, x.selectivity.norm_quantiles));
+    CHECK(near(y.direction.direction, x.direction.direction));
+    CHECK(near(y.direction.explained_variance_all, x.direction.explained_variance_all));
+    CHECK(near(y.direction.by_head, x.direction.by_head));
+    CHECK(std::equal(y.selectivity.top_images.begin(), y.selectivity.top_images.end(),
+                     x.selectivity.top_images.begin()));
+  }
+}
+
 TEST_CASE("an interrupted analysis goes on and ends with the same bits") {
   using B = eigen_backend<float>;
   const B be{};
   const made_up<B> model;
   test::temporary_folder whole_folder, folder;
-  const auto options = [](const test::temporary_folder& f) {
-    return analysis_options{.layers = {1, 2}, .top = 5, .scratch = f.path()};
+  const index_t n_images = GENERATE(0, 31);  // known, the activations of layers 0 and 1 are kept
+  const auto options = [&](const test::temporary_folder& f) {
+    return analysis_options{.layers = {0, 1, 2},
+                            .top = 5,
+                            .scratch = f.path(),
+                            .n_images = n_images,
+                            .n_tokens = made_up<B>::tokens};
   };
   analysis<B> whole(be, model.weights, options(whole_folder));
+  CHECK(std::filesystem::exists(whole_folder / "layer-0.activations") == (n_images > 0));
   model.add(be, whole, 0, 31, 4);
   {
     analysis<B> first(be, model.weights, options(folder));
@@ -115,7 +174,7 @@ TEST_CASE("an interrupted analysis goes on and ends with the same bits") {
   analysis<B> second(be, model.weights, options(folder), {4, 4, 4});
   CHECK(second.n_images() == 12);
   model.add(be, second, 12, 31, 4);
-  for (index_t layer : {index_t{1}, index_t{2}}) {
+  for (index_t layer : {index_t{0}, index_t{1}, index_t{2}}) {
     CHECK(same(whole.finish(be, layer), second.finish(be, layer)));
   }
   second.clear();
@@ -127,9 +186,15 @@ TEST_CASE("a layer can be done with before the others") {
   const B be{};
   const made_up<B> model;
   const auto how = GENERATE(convention::centered, convention::reference);
+  const index_t n_images = GENERATE(0, 31);  // known, the activations of layers 0 and 1 are kept
   test::temporary_folder whole_folder, folder;
   const auto options = [&](const test::temporary_folder& f, std::vector<index_t> layers) {
-    return analysis_options{.layers = std::move(layers), .top = 5, .how = how, .scratch = f.path()};
+    return analysis_options{.layers = std::move(layers),
+                            .top = 5,
+                            .how = how,
+                            .scratch = f.path(),
+                            .n_images = n_images,
+                            .n_tokens = made_up<B>::tokens};
   };
   analysis<B> whole(be, model.weights, options(whole_folder, {0, 1, 2}));
   model.add(be, whole, 0, 31, 4);
@@ -140,11 +205,13 @@ TEST_CASE("a layer can be done with before the others") {
     batches = first.batches();
     CHECK(same(whole.finish(be, 0), first.finish(be, 0)));
     first.sync();
+    CHECK(std::filesystem::exists(folder / "layer-1.activations") == (n_images > 0));
     first.clear(0);
     CHECK(same(whole.finish(be, 1), first.finish(be, 1)));
   }
-  CHECK_FALSE(std::filesystem::exists(folder / "layer-0.coefficients"));
-  CHECK_FALSE(std::filesystem::exists(folder / "layer-0.rest"));
+  for (const char* gone : {"layer-0.coefficients", "layer-0.activations", "layer-0.rest"}) {
+    CHECK_FALSE(std::filesystem::exists(folder / gone));
+  }
   analysis<B> second(be, model.weights, options(folder, {1, 2}), batches);
   for (index_t layer : {index_t{1}, index_t{2}}) {
     CHECK(same(whole.finish(be, layer), second.finish(be, layer)));
@@ -155,14 +222,14 @@ TEST_CASE("NaN and infinity are named by image and layer, and what was added sta
   using B = eigen_backend<float>;
   const B be{};
   made_up<B> model;
-  test::temporary_folder folder;
+  test::temporary_folder folder, routed_folder;
   analysis<B> a(be, model.weights, {.layers = {0, 2}, .top = 3, .scratch = folder.path()});
   model.add(be, a, 0, 8, 4);
   const float bad =
       GENERATE(std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity());
   const auto poisoned = model.batch(8, 12);
   const auto view = poisoned.blocks[2].writers;
-  float& cell = const_cast<float&>(view(1, 3, 5));
+  float& cell = const_cast<float&>(view(1, 1, 5));
   const float good = std::exchange(cell, bad);
   const std::vector<std::string> names{"a.png", "b.png", "c.png", "d.png"};
   try {
@@ -172,13 +239,32 @@ TEST_CASE("NaN and infinity are named by image and layer, and what was added sta
     CHECK_THAT(e.what(), Catch::Contains("image 9, b.png, layer 2"));
   }
   CHECK(a.n_images() == 8);
+  // in what is kept of layer 0, and in the routes
+  analysis<B> routed(be, model.weights,
+                     {.layers = {0, 2},
+                      .top = 3,
+                      .scratch = routed_folder.path(),
+                      .n_images = 31,
+                      .n_tokens = made_up<B>::tokens});
+  model.add(be, routed, 0, 8, 4);
+  for (const auto& [of, what] : {std::pair{poisoned.blocks[0].writers, "layer 0"},
+                                 std::pair{poisoned.blocks[3].class_attention, "layer 0"}}) {
+    float& other = const_cast<float&>(of(2, 1, 1));
+    const float was = std::exchange(other, bad);
+    CHECK_THROWS_WITH(routed.add(be, poisoned, names),
+                      Catch::Contains("image 10, c.png") && Catch::Contains(what));
+    CHECK(routed.n_images() == 8);
+    other = was;
+  }
   cell = good;
   model.add(be, a, 8, 31, 4);  // the same batch again, and the rest
+  model.add(be, routed, 8, 31, 4);
   test::temporary_folder other;
   analysis<B> clean(be, model.weights, {.layers = {0, 2}, .top = 3, .scratch = other.path()});
   model.add(be, clean, 0, 31, 4);
   CHECK(same(a.finish(be, 0), clean.finish(be, 0)));
   CHECK(same(a.finish(be, 2), clean.finish(be, 2)));
+  CHECK(same(routed.finish(be, 2), clean.finish(be, 2)));
 }
 
 TEST_CASE("questions without an answer are refused") {

@@ -149,7 +149,7 @@ TEST_CASE("writers without codes, findings that do not fit and images that are n
 
   auto good = make({found_of(1, found), found_of(2, other)});
   const auto poisoned = model.batch(8, 12);
-  const_cast<float&>(poisoned.blocks[2].writers(1, 3, 5)) = std::numeric_limits<float>::infinity();
+  const_cast<float&>(poisoned.blocks[2].writers(1, 1, 5)) = std::numeric_limits<float>::infinity();
   const std::vector<std::string> names{"a.png", "b.png", "c.png", "d.png"};
   CHECK_THROWS_WITH(good(be, poisoned, names), Catch::Contains("b.png, layer 2"));
 }

@@ -84,15 +84,17 @@ struct example {
     auto rest = shared.clone();
     subtract_mean(centered.view());
     if (!rest.empty()) subtract_mean(rest.view().split(0, m));
-    const auto there = test::on_backend(be, centered), of_heads = test::on_backend(be, directions),
-               rest_there = rest.empty() ? typename B::tensor{} : test::on_backend(be, rest);
+    auto there = test::on_backend(be, centered), added = test::on_backend(be, centered);
+    const auto of_heads = test::on_backend(be, directions);
+    const auto rest_there = rest.empty() ? typename B::tensor{} : test::on_backend(be, rest);
     centered_effects<B> effects;
+    scratch<B> memory;
     effects.begin(be, of_heads.view(), m, !rest.empty());
     for (const auto& [writer, end_writer] : {std::pair{0, 2}, {2, 5}}) {
       for (index_t i = 0; i < m; i += 13) {
         const index_t end = std::min(m, i + 13);
-        effects.add(be, writer, i, there.view().slice(0, writer, end_writer).slice(1, i, end),
-                    rest.empty() ? const_view_of<B>{} : rest_there.view().slice(0, i, end));
+        effects.add(be, writer, i, added.view().slice(0, writer, end_writer).slice(1, i, end),
+                    rest.empty() ? const_view_of<B>{} : rest_there.view().slice(0, i, end), memory);
       }
     }
     const auto selective = selectivity(be, effects.norms(), top);

@@ -22,10 +22,12 @@ TEMPLATE_TEST_CASE("images are centered across the batches in which they came", 
     i += batch;
   }
   store.sync();
-  images_of_writers<TestType> block;
-  CHECK(block.empty());
-  block.read(store, first, last);
-  block.measure();
+  typename coefficient_store<TestType>::block read;
+  CHECK(images_of_writers<TestType>(read).empty());
+  store.read(first, last, read);
+  images_of_writers<TestType> block(read);
+  block.measure(0, 1);  // in parts
+  block.measure(1, last - first);
   CHECK_FALSE(block.empty());
 
   host_tensor<double> mean({last - first, width}, 0.0);

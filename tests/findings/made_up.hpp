@@ -14,11 +14,11 @@ namespace solens::test {
 
 /// Weights and activations of a transformer that nobody ran: the findings are exact for any
 /// numbers, so random ones will do.
-template <tensor_backend B>
+template <tensor_backend B, index_t n_writers = 7>
 struct made_up {
   using scalar = typename B::scalar;
   static constexpr index_t layers = 4, heads = 2, d_head = 3, d_model = 6, d_joint = 10,
-                           writers = 7, tokens = 5, images = 31;
+                           writers = n_writers, tokens = 2, images = 31;
   std::vector<typename B::tensor> owned;
   lens_weights<B> weights;
   lens_activations<B> activations;

@@ -99,13 +99,13 @@ class cpu_operations {
     });
   }
 
-  /// out = x l for lower triangular l; see ops::multiply_lower.
+  /// out = x l for lower triangular l, where out may be x; see ops::multiply_lower.
   void multiply_lower(const_view x, const_view l, view out) const {
     checks::product("multiply_lower", x, l, out, 3, 3);
     if (out.empty() || blas::row_distance(out[0]) == 0) return batched_gemm(1, x, l, 0, out);
     team_.split(out.extent(0), 1, [&](index_t from, index_t to) {
       for (index_t g = from; g < to; ++g) {
-        copy_here(x[g], out[g]);
+        if (x.data() != out.data()) copy_here(x[g], out[g]);
         blas::multiply_lower<Library>(l[g], out[g]);
       }
     });
@@ -197,8 +197,9 @@ class cpu_operations {
 
   void row_norms(const_view x, view norms) const {
     checks::per_row("row_norms", x, norms, "norms");
+    const bool plain = norms.contiguous();  // found without the divisions of a general position
     each_row(x, {}, [&](index_t r, const T* in, T*, index_t n) {
-      element_of(norms, r) = rows::norm(in, n);
+      (plain ? norms.data()[r] : element_of(norms, r)) = rows::norm(in, n);
     });
   }
 
@@ -414,7 +415,14 @@ class cpu_operations {
   void each_row(const const_view& x, const view& y, const F& f) const {
     if (x.empty()) return;
     const index_t n = x.extent(x.rank() - 1);
+    const bool plain = x.contiguous() && (y.empty() || y.contiguous());
     team_.split(row_count(x), grain(n), [&](index_t from, index_t to) {
+      if (plain) {
+        for (index_t r = from; r < to; ++r) {
+          f(r, x.data() + r * n, y.empty() ? nullptr : y.data() + r * n, n);
+        }
+        return;
+      }
       std::vector<T> buffer;
       for (index_t r = from; r < to; ++r) {
         const auto in = row_of(x, r);

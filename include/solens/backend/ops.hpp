@@ -82,11 +82,16 @@ void gram(const B& be, const_view_of<B> a, typename B::scalar beta, view_of<B> c
 ///
 /// @param x    [batch, m, n]
 /// @param l    [batch, n, n]
-/// @param out  [batch, m, n]
+/// @param out  [batch, m, n]; may be x itself where its rows are contiguous, which copies nothing
+///             where the backend declares `fused_op::half_products`
 template <tensor_backend B>
 void multiply_lower(const B& be, const_view_of<B> x, const_view_of<B> l, view_of<B> out) {
   if constexpr (contains(B::fused, fused_op::half_products)) {
     be.multiply_lower(x, l, out);
+  } else if (x.data() == out.data()) {
+    auto copy = be.allocate(x.extents());
+    be.copy(x, copy.view());
+    be.batched_gemm(1, copy.view(), l, 0, out);
   } else {
     be.batched_gemm(1, x, l, 0, out);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::clamp, std::copy, std::max, std::min
+#include <algorithm>  // std::any_of, std::clamp, std::copy, std::max, std::min, std::min_element
 #include <array>
 #include <atomic>
 #include <cmath>    // std::isfinite
@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
 #include <solens/core/background.hpp>
@@ -21,6 +22,7 @@
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/direction.hpp>
 #include <solens/findings/images_of_writers.hpp>
+#include <solens/findings/routed_writers.hpp>
 #include <solens/findings/selectivity.hpp>
 #include <solens/findings/stream_rows.hpp>
 #include <solens/lens/attention_routes.hpp>
@@ -30,6 +32,9 @@
 
 namespace solens {
 
+/// What to find, and with what means. `n_images` and `n_tokens` change no result: where both are
+/// known and a layer has many more later heads than an image has tokens, its activations are kept
+/// in the place of its coefficients, on a processor, if the budget allows.
 struct analysis_options {
   std::vector<index_t> layers = {};  ///< whose writers to look at; each must have later blocks
   index_t top = 100;                 ///< images kept of each writer, and the rank of its threshold
@@ -38,6 +43,8 @@ struct analysis_options {
   std::filesystem::path scratch = {};  ///< a folder for the coefficients; theirs until `clear`
   std::size_t memory = std::size_t{2} << 30;  ///< bytes that the records on their way to the disk,
                                               ///< and later `finish`, may take
+  index_t n_images = 0;                       ///< that will be added at most; 0 where not known
+  index_t n_tokens = 0;                       ///< of an image; 0 where not known
 };
 
 /// What is found about every writer of one layer.
@@ -53,10 +60,11 @@ struct layer_findings {
 ///
 /// `add` takes the activations of each batch and keeps their coefficients of every layer on disk:
 /// n_images * n_writers * (later heads) numbers, where the effects would be n_images * n_writers
-/// * d_joint. `finish` then reads them block of writers by block of writers, so that all results
-/// are exact, as with every effect in memory, while memory stays within a budget. The disk is
-/// written while the next batch is computed, and read while the block before is. Coefficients of
-/// layers that are done with can be removed meanwhile.
+/// * d_joint; or the activations that make them, see `analysis_options`. `finish` then reads them
+/// block of writers by block of writers, so that all results are exact, as with every effect in
+/// memory, while memory stays within a budget. The disk is written while the next batch is
+/// computed, and read while the block before is. What is kept of layers that are done with can be
+/// removed meanwhile.
 ///
 /// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
 /// coefficients in the scratch folder.
@@ -79,19 +87,35 @@ class analysis {
         writer_(
             std::make_unique<record_writer>(std::min(options_.memory, std::size_t{512} << 20))) {
     if (options_.layers.empty()) throw argument_error("analysis", "one layer or more", "none");
+    first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
+    const auto open = [&](const std::string& name, index_t n_writers, index_t width) {
+      return std::make_unique<coefficient_store<scalar>>(*writer_, options_.scratch / name,
+                                                         n_writers, width, batches);
+    };
     for (index_t layer : options_.layers) {
       auto& of = layers_.emplace_back(
-          layer_state{second_order_map<B>(be, *heads_, weights, layer), {}, {}});
+          layer_state{second_order_map<B>(be, *heads_, weights, layer), false, {}, {}});
       const std::string name = "layer-" + std::to_string(layer);
-      of.coefficients = std::make_unique<coefficient_store<scalar>>(
-          *writer_, options_.scratch / (name + ".coefficients"), of.map.n_writers(),
-          of.map.n_sources(), batches);
+      of.routed = batches.empty() ? keeps_activations(of.map)
+                                  : std::filesystem::exists(options_.scratch /
+                                                            (name + ".activations"));
+      of.kept = of.routed ? open(name + ".activations",
+                                 routed_writers<B>::n_panels(of.map.n_writers()),
+                                 options_.n_tokens * routed_writers<B>::panel)
+                          : open(name + ".coefficients", of.map.n_writers(), of.map.n_sources());
       if (options_.how == convention::reference) {
-        of.rest = std::make_unique<coefficient_store<scalar>>(
-            *writer_, options_.scratch / (name + ".rest"), 1, of.map.d_joint(), batches);
+        of.rest = open(name + ".rest", 1, of.map.d_joint());
       }
     }
-    first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
+    const auto routed = [](const layer_state& of) { return of.routed; };
+    if (!std::any_of(layers_.begin(), layers_.end(), routed)) return;
+    // Where earlier layers are done with, the routes still begin where these did.
+    const auto name = [](index_t block) { return "routes-from-" + std::to_string(block); };
+    index_t block = first_block_;
+    while (!batches.empty() && block > 1 && !std::filesystem::exists(options_.scratch / name(block)))
+      --block;
+    routes_kept_ = open(name(block), 1,
+                        options_.n_tokens * heads_->n_heads() * (heads_->n_layers() - block));
   }
 
   /// Bytes of coefficients that are worked on at once, and as many of what is made of them: on a
@@ -117,18 +141,16 @@ class analysis {
   void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
     routes_.update(be, activations, first_block_);
     const index_t n = routes_.n_images(), before = n_images();
+    if (routes_kept_) keep_routes(names);
     for (auto& of : layers_) {
       const auto layer = static_cast<std::size_t>(of.map.layer());
       const auto writers = activation_views<B>(activations.blocks[layer]).writers;
-      of.coefficients->cut(before);
-      const host_view<scalar> record = of.coefficients->next(n);
-      of.map.for_coefficients(
-          be, routes_, writers, [&](index_t image, index_t writer, const_view_of<B> s) {
-            const auto to =
-                record.slice(0, writer, writer + s.extent(0)).slice(1, image, image + s.extent(1));
-            if (!keep(be, s, to)) refuse_not_finite(to, of.map.layer(), before, image, names);
-          });
-      of.coefficients->append();
+      of.kept->cut(before);
+      const host_view<scalar> record = of.kept->next(n);
+      const bool finite = of.routed ? keep_activations(be, of.map, writers, record)
+                                    : keep_coefficients(be, of.map, writers, record);
+      if (!finite) refuse_not_finite(record, of.map.layer(), before, names);
+      of.kept->append();
       if (of.rest) {
         of.rest->cut(before);
         const view_of<B> rest = buffer_.get(be, {n, of.map.d_joint()});
@@ -141,6 +163,7 @@ class analysis {
 
   /// Waits until everything added is on the disk itself.
   void sync() {
+    if (routes_kept_) routes_kept_->sync();
     for (auto& of : layers_) of.sync();
   }
 
@@ -153,32 +176,40 @@ class analysis {
     auto& of = state_of(layer);
     const index_t n = of.map.n_writers(), k = of.map.n_sources(), e = of.map.d_joint();
     const index_t size = block_size(of);
-    of.sync();
-    layer_findings<scalar> result = empty_findings(of.map);
-    images_of_writers<scalar> shared;
-    if (of.rest) {
-      shared.read(*of.rest, 0, 1);
-      shared.measure();
+    if (of.routed && routes_read_.n_images() != n_images()) {
+      routes_kept_->sync();
+      routes_kept_->read(0, 1, routes_read_);
     }
-    std::array<images_of_writers<scalar>, 2> blocks;
-    background reader;
-    const auto fetch = [&](index_t begin) {
-      if (begin >= n) return;
-      auto& images = blocks[static_cast<std::size_t>(begin / size % 2)];
-      reader.post([&of, &images, begin, end = std::min(n, begin + size)] {
-        images.read(*of.coefficients, begin, end);
-      });
-    };
-    fetch(0);
+    if (of.rest) {
+      of.rest->sync();
+      of.rest->read(0, 1, rest_read_);
+    }
+    images_of_writers<scalar> shared(rest_read_);
+    if (!shared.empty()) shared.measure(0, 1);
+    layer_findings<scalar> result = empty_findings(of.map);
+    if (!(ahead_ == part_of_layer{&of, 0, n_images()})) fetch(of, 0);
     for (index_t begin = 0; begin < n; begin += size) {
       const index_t end = std::min(n, begin + size);
       const view_of<B> directions = directions_.get(be, {end - begin, k, e});
       of.map.directions(be, begin, end, directions);
-      reader.wait();
-      fetch(end);
-      auto& images = blocks[static_cast<std::size_t>(begin / size % 2)];
-      images.measure();
-      find(be, images, shared, directions, begin, result);
+      reader_.wait();
+      const auto& block = blocks_[into_];
+      into_ = 1 - into_;
+      if (end < n) {
+        fetch(of, end);
+      } else {
+        fetch_after(of);
+      }
+      if constexpr (on_host) {
+        if (of.routed) {
+          routed_writers<B> images(be, block, end - begin, routes_read_, options_.n_tokens, k);
+          find(be, images, shared, directions, begin, result);
+        }
+      }
+      if (!of.routed) {
+        images_of_writers<scalar> images(block);
+        find(be, images, shared, directions, begin, result);
+      }
       if (progress) progress(end);
     }
     return result;
@@ -187,12 +218,16 @@ class analysis {
   /// Removes the coefficients of a layer from the scratch folder, in the background, where that
   /// takes a disk as long as reading them. Nothing can be added any more, nor found of the layer.
   void clear(index_t layer) {
-    remover_.post([&of = state_of(layer)] { of.remove(); });
+    auto& of = state_of(layer);
+    of.removed = true;
+    if (ahead_.of == &of) reader_.wait();
+    remover_.post([&of] { of.remove(); });
   }
 
   /// Removes the coefficients of all layers, and waits until that is done.
   void clear() {
     for (auto& of : layers_) clear(of.map.layer());
+    if (routes_kept_) routes_kept_->remove();
     remover_.wait();
   }
 
@@ -201,22 +236,31 @@ class analysis {
 
   struct layer_state {
     second_order_map<B> map;
-    std::unique_ptr<coefficient_store<scalar>> coefficients;
+    bool routed;  ///< whether activations are kept in the place of coefficients
+    std::unique_ptr<coefficient_store<scalar>> kept;
     std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
+    bool removed = false;
 
     void sync() {
-      coefficients->sync();
+      kept->sync();
       if (rest) rest->sync();
     }
     void remove() {
-      coefficients->remove();
+      kept->remove();
       if (rest) rest->remove();
     }
   };
 
+  /// What has been read ahead: from which writer on, when there were so many images.
+  struct part_of_layer {
+    const layer_state* of = nullptr;
+    index_t begin = 0, n_images = 0;
+    bool operator==(const part_of_layer&) const = default;
+  };
+
   /// The store that is written last: a batch is in when it is in this one.
   const coefficient_store<scalar>& last_store() const {
-    return layers_.back().rest ? *layers_.back().rest : *layers_.back().coefficients;
+    return layers_.back().rest ? *layers_.back().rest : *layers_.back().kept;
   }
 
   layer_state& state_of(index_t layer) {
@@ -224,6 +268,70 @@ class analysis {
       if (of.map.layer() == layer) return of;
     }
     throw argument_error("analysis", "one of the layers analysed", std::to_string(layer), "layer");
+  }
+
+  /// Whether the activations of a layer are what to keep: where they are less by so much that it
+  /// pays to make coefficients again, and all routes fit into the budget beside a block.
+  bool keeps_activations(const second_order_map<B>& map) const {
+    const index_t t = options_.n_tokens, routes = heads_->n_heads() * heads_->n_layers();
+    const auto needed = static_cast<std::size_t>(options_.n_images * t * sizeof(scalar)) *
+                        static_cast<std::size_t>(routes + 4 * routed_writers<B>::panel);
+    return on_host && options_.n_images > 0 && t > 0 && map.n_sources() >= 2 * t &&
+           needed <= options_.memory / 2;
+  }
+
+  /// Keeps the routes of a batch, for the layers whose activations are kept.
+  void keep_routes(std::span<const std::string> names) {
+    if constexpr (on_host) {
+      const index_t before = n_images(), n = routes_.n_images();
+      routes_kept_->cut(before);
+      const host_view<scalar> record = routes_kept_->next(n);
+      const const_view_of<B> u = routes_.after(first_block_ - 1);  // [n, sources, n_tokens]
+      checks::same("analysis", record[0].extents(), shape{n, u.extent(1) * u.extent(2)}, "routes");
+      const auto rows = const_view_of<B>(u.data(), record[0].extents());
+      if (!stream_rows<scalar>(rows, record[0])) {
+        refuse_not_finite(record, options_.layers.front(), before, names);
+      }
+      routes_kept_->append();
+    }
+  }
+
+  /// Writes the activations of a batch [n, n_tokens, n_writers] to a record; whether all are finite.
+  bool keep_activations(const B& be, const second_order_map<B>& map, const_view_of<B> writers,
+                        host_view<scalar> record) {
+    if constexpr (on_host) {
+      const shape extents{record.extent(1), options_.n_tokens, map.n_writers()};
+      checks::same("analysis", extents, writers.extents(),
+                   "blocks." + std::to_string(map.layer()) + ".writers");
+      if (writers.stride(2) != 1) {
+        const view_of<B> copy = buffer_.get(be, extents);
+        be.copy(writers, copy);
+        writers = copy;
+      }
+      std::atomic<bool> finite = true;
+      thread_team().split(extents[0], 1, [&](index_t from, index_t to) {
+        if (!routed_writers<B>::keep(writers.slice(0, from, to), record.slice(1, from, to))) {
+          finite = false;
+        }
+      });
+      return finite;
+    } else {
+      return false;
+    }
+  }
+
+  /// Writes the coefficients of a batch to a record [n_writers, n, n_sources]; whether all are
+  /// finite.
+  bool keep_coefficients(const B& be, second_order_map<B>& map, const_view_of<B> writers,
+                         host_view<scalar> record) {
+    std::atomic<bool> finite = true;
+    map.for_coefficients(be, routes_, writers,
+                         [&](index_t image, index_t writer, const_view_of<B> s) {
+                           const auto to = record.slice(0, writer, writer + s.extent(0))
+                                               .slice(1, image, image + s.extent(1));
+                           if (!keep(be, s, to)) finite = false;
+                         });
+    return finite;
   }
 
   /// Writes coefficients [n, m, n_sources] to their part of a record; whether all are finite.
@@ -237,25 +345,16 @@ class analysis {
       be.download(s, here);
       from = std::as_const(here).view();
     }
-    std::atomic<bool> finite = true;
-    // Each thread takes those images whose coefficients it has made, which its cache still holds.
-    thread_team().split(s.extent(1), 1, [&](index_t first, index_t last) {
-      const auto rows = [&](auto x) {
-        const auto part = x.slice(1, first, last);
-        return decltype(x)(part.data(), {x.extent(0), (last - first) * x.extent(2)},
-                           {x.stride(0), 1});
-      };
-      if (!stream_rows<scalar>(rows(from), rows(to))) finite = false;
-    });
-    return finite;
+    const auto rows = [](auto x) {  // of writers: their images lie one after the other
+      return decltype(x)(x.data(), {x.extent(0), x.extent(1) * x.extent(2)}, {x.stride(0), 1});
+    };
+    return stream_rows<scalar>(rows(from), rows(to));
   }
 
-  /// @param s       coefficients [n_writers, n, n_sources], not all of them finite
+  /// @param s       coefficients of a batch [n_writers, n, n_sources], not all of them finite
   /// @param before  images before the batch
-  /// @param image   the first of the n images in the batch
   [[noreturn]] static void refuse_not_finite(host_view<const scalar> s, index_t layer,
-                                             index_t before, index_t image,
-                                             std::span<const std::string> names) {
+                                             index_t before, std::span<const std::string> names) {
     const auto finite = [&](index_t i) {
       for (index_t w = 0; w < s.extent(0); ++w) {
         for (index_t k = 0; k < s.extent(2); ++k) {
@@ -266,48 +365,108 @@ class analysis {
     };
     index_t i = 0;
     while (i + 1 < s.extent(1) && finite(i)) ++i;
-    std::string name = "image " + std::to_string(before + image + i);
-    if (!names.empty()) name += ", " + names[static_cast<std::size_t>(image + i)];
+    std::string name = "image " + std::to_string(before + i);
+    if (!names.empty()) name += ", " + names[static_cast<std::size_t>(i)];
     throw format_error("analysis", "finite activations", "NaN or infinity",
                        name + ", layer " + std::to_string(layer));
   }
 
+  /// Memory for a part of the images of some writers.
+  struct part_memory {
+    scratch<B> coefficients, shared, rows;
+  };
+
+  /// Coefficients that a thread works on at once.
+  template <class Images>
+  static index_t numbers_of_a_part() {
+    const auto all = static_cast<index_t>(part_bytes() / sizeof(scalar));
+    // Of many writers together more, so that there are images enough for the products.
+    return on_host ? all / thread_team().size() * std::min<index_t>(8, Images::together) : all;
+  }
+
+  /// Adds all images of writers [writer, end) of a block to its effects, in parts of the same size.
+  /// @param numbers  of coefficients in a part
+  template <class Images>
+  void add_images(const B& be, index_t writer, index_t end, index_t numbers, Images& images,
+                  const images_of_writers<scalar>& shared, part_memory& memory) {
+    const index_t n = end - writer, k = effects_.directions().extent(1), m = n_images();
+    const index_t e = effects_.directions().extent(2);
+    const index_t most = std::max<index_t>(16, numbers / (n * std::max(k, effects_.d_frame())));
+    const index_t parts = (m + most - 1) / most, step = (m + parts - 1) / parts;
+    images.measure(writer, end);
+    for (index_t first = 0; first < m; first += step) {
+      const index_t count = std::min(m - first, step);
+      const auto s =
+          on_backend(be, memory.coefficients, {n, count, k},
+                     [&](host_view<scalar> out) { images.centered(writer, first, out); });
+      const_view_of<B> rest;
+      if (!shared.empty()) {
+        rest = on_backend(be, memory.shared, {1, count, e}, [&](host_view<scalar> out) {
+          shared.centered(0, first, out);
+        })[0];
+      }
+      // On a processor one by one, so that what is made of a writer's images stays in the cache.
+      const index_t each = on_host ? 1 : n;
+      for (index_t w = 0; w < n; w += each) {
+        effects_.add(be, writer + w, first, s.slice(0, w, w + each), rest, memory.rows);
+      }
+    }
+  }
+
+  /// Begins to read a block of a layer, into the one of `blocks_` that is free.
+  void fetch(layer_state& of, index_t begin) {
+    reader_.wait();
+    if (begin == 0) of.sync();
+    ahead_ = {&of, begin, n_images()};
+    const index_t end = std::min(of.map.n_writers(), begin + block_size(of));
+    reader_.post([&of, begin, end, &block = blocks_[into_]] {
+      if (of.routed) {
+        constexpr index_t panel = routed_writers<B>::panel;
+        of.kept->read(begin / panel, routed_writers<B>::n_panels(end), block);
+      } else {
+        of.kept->read(begin, end, block);
+      }
+    });
+  }
+
+  /// Begins to read the layer that follows, so that the disk does not rest between the two.
+  void fetch_after(const layer_state& of) {
+    ahead_ = {};
+    for (auto& next : layers_) {
+      if (&next > &of && !next.removed) return fetch(next, 0);
+    }
+  }
+
   /// The findings of a block of writers, from `begin` on.
   /// @param shared  the reference convention's shared part; nothing in the other
-  void find(const B& be, const images_of_writers<scalar>& images,
-            const images_of_writers<scalar>& shared, const_view_of<B> directions, index_t begin,
-            layer_findings<scalar>& result) {
+  template <class Images>
+  void find(const B& be, Images& images, const images_of_writers<scalar>& shared,
+            const_view_of<B> directions, index_t begin, layer_findings<scalar>& result) {
     const index_t n = directions.extent(0), k = directions.extent(1), e = directions.extent(2);
-    const index_t m = n_images(), end = begin + n;
-    effects_.begin(be, directions, m, !shared.empty());
-    // Of few writers many images, as tall products are the fastest, in parts of the same size.
-    const index_t together = on_host ? std::min<index_t>(n, 2 * thread_team().size()) : n;
-    const auto numbers = static_cast<index_t>(part_bytes() / sizeof(scalar));
-    const index_t most =
-        std::max<index_t>(16, numbers / (together * std::max(k, effects_.d_frame())));
-    const index_t parts = (m + most - 1) / most, step = (m + parts - 1) / parts;
-    for (index_t writer = 0; writer < n; writer += together) {
-      for (index_t first = 0; first < m; first += step) {
-        const index_t count = std::min(m - first, step);
-        const auto s =
-            on_backend(be, coefficients_, {std::min(n - writer, together), count, k},
-                       [&](host_view<scalar> out) { images.centered(writer, first, out); });
-        const auto rest = shared.empty()
-                              ? const_view_of<B>{}
-                              : on_backend(be, shared_, {1, count, e}, [&](host_view<scalar> out) {
-                                  shared.centered(0, first, out);
-                                })[0];
-        effects_.add(be, writer, first, s, rest);
-      }
+    const index_t end = begin + n;
+    effects_.begin(be, directions, n_images(), !shared.empty());
+    if constexpr (on_host) {
+      // A thread follows writers from their mean to their moments, while its caches hold them.
+      const index_t together = Images::together, units = (n + together - 1) / together;
+      thread_team().split(units, 1, [&](index_t from, index_t to) {
+        part_memory memory;
+        for (index_t w = from * together; w < std::min(n, to * together); w += together) {
+          add_images(be, w, std::min(n, w + together), numbers_of_a_part<Images>(), images, shared,
+                     memory);
+        }
+      });
+    } else {
+      add_images(be, 0, n, numbers_of_a_part<Images>(), images, shared, memory_);
     }
     const auto selective = selectivity(be, effects_.norms(), options_.top);
     const auto chosen = selective.top_images.view();
-    const auto s = on_backend(be, coefficients_, {n, options_.top, k},
+    const_view_of<B> rest;
+    const auto s = on_backend(be, memory_.coefficients, {n, options_.top, k},
                               [&](host_view<scalar> out) { images.centered(chosen, out); });
-    const auto rest =
-        shared.empty() ? const_view_of<B>{}
-                       : on_backend(be, shared_, {n, options_.top, e},
-                                    [&](host_view<scalar> out) { shared.centered(chosen, out); });
+    if (!shared.empty()) {
+      rest = on_backend(be, memory_.shared, {n, options_.top, e},
+                        [&](host_view<scalar> out) { shared.centered(chosen, out); });
+    }
     paste(selective, result.selectivity, begin);
     paste(principal_direction(be, effects_, s, rest), result.direction, begin);
 
@@ -326,7 +485,7 @@ class analysis {
   /// What `fill` puts into host memory, in the backend's memory; until the next call with the same
   /// scratch.
   template <class F>
-  const_view_of<B> on_backend(const B& be, scratch<B>& memory, const shape& extents, F&& fill) {
+  view_of<B> on_backend(const B& be, scratch<B>& memory, const shape& extents, F&& fill) {
     const view_of<B> out = memory.get(be, extents);
     if constexpr (on_host) {
       fill(out);
@@ -345,20 +504,30 @@ class analysis {
     const auto e = static_cast<std::size_t>(of.map.d_joint());
     const auto top = static_cast<std::size_t>(options_.top);
     const std::size_t frame = of.rest || k >= e ? e : k;
+    const auto tokens = static_cast<std::size_t>(options_.n_tokens);
+    const std::size_t read = sizeof(scalar) * m * (of.routed ? tokens : k);  // of a writer
+    const auto unit = static_cast<std::size_t>(of.routed ? routed_writers<B>::panel : 1);
     const std::size_t one =
-        sizeof(scalar) * (2 * m * k + 4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
-                          top * top + 3 * top * (frame + k + (of.rest ? e : 0)));
-    const std::size_t fixed = 2 * part_bytes() + (of.rest ? sizeof(scalar) * m * e : 0) +
-                              4 * page_size * of.coefficients->batches().size();
+        unit * (2 * read + sizeof(scalar) * (4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
+                                             top * top + 3 * top * (frame + k + (of.rest ? e : 0))));
+    const std::size_t routes =
+        of.routed ? sizeof(scalar) * m * static_cast<std::size_t>(routes_kept_->width()) : 0;
+    const std::size_t fixed = (of.routed ? 10 : 2) * part_bytes() + routes +
+                              (of.rest ? sizeof(scalar) * m * e : 0) +
+                              4 * page_size * of.kept->batches().size();
     if (options_.memory < fixed + one) {
       throw argument_error("analysis",
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
                            std::to_string(options_.memory), "memory");
     }
     // So many keep a disk busy, and are enough for the products that make their directions.
-    const std::size_t enough = (std::size_t{192} << 20) / (sizeof(scalar) * m * k);
-    return static_cast<index_t>(
-        std::clamp<std::size_t>(std::min((options_.memory - fixed) / one, enough), 1, 256));
+    const std::size_t enough = (std::size_t{192} << 20) / (unit * read);
+    std::size_t units = std::min((options_.memory - fixed) / one, enough);
+    units = std::clamp<std::size_t>(units, 1, 256 / unit);
+    // As many for every thread where they are few.
+    const auto threads = static_cast<std::size_t>(thread_team().size());
+    if (on_host && units > threads) units -= units % threads;
+    return static_cast<index_t>(units * unit);
   }
 
   layer_findings<scalar> empty_findings(const second_order_map<B>& map) const {
@@ -400,10 +569,16 @@ class analysis {
   attention_routes<B> routes_;
   std::unique_ptr<record_writer> writer_;  ///< outlives the stores
   std::vector<layer_state> layers_;
+  std::unique_ptr<coefficient_store<scalar>> routes_kept_;  ///< of the layers with activations
+  typename coefficient_store<scalar>::block routes_read_, rest_read_;
+  std::array<typename coefficient_store<scalar>::block, 2> blocks_;  ///< that take turns
+  std::size_t into_ = 0;                                             ///< which one is read next
+  part_of_layer ahead_;
   index_t first_block_ = 0;
   centered_effects<B> effects_;
-  scratch<B> buffer_, directions_, coefficients_, shared_;
-  background remover_;  // last: what it has under way needs the stores
+  scratch<B> buffer_, directions_;
+  part_memory memory_;
+  background reader_, remover_;  // last: what they have under way needs the stores
 };
 
 }  // namespace solens

@@ -20,6 +20,7 @@ namespace solens {
 ///
 /// The images come in parts, small enough for a processor's cache; what is kept of them is their
 /// norms and second moments. Memory is kept from block to block, and views hold until the next.
+/// Threads may add different writers at the same time.
 /// Source: arXiv 2406.04341, section 3.3 (effects about their mean over the data set).
 template <tensor_backend B>
 class centered_effects {
@@ -49,25 +50,31 @@ class centered_effects {
 
   /// Takes in images of some writers of the block, from `writer` and `image` on; of each writer the
   /// first images first.
-  /// @param coefficients  [n, m, n_heads], less their mean over all images
+  /// @param coefficients  [n, m, n_heads], less their mean over all images; may be overwritten
   /// @param shared        [m, d_joint], less its mean; empty without one
+  /// @param memory        of the caller's thread, for `rows`
   /// @note costs 2 n_heads^2 flops a writer and image, with the backend's half products
-  void add(const B& be, index_t writer, index_t image, const_view_of<B> coefficients,
-           const_view_of<B> shared) {
+  void add(const B& be, index_t writer, index_t image, view_of<B> coefficients,
+           const_view_of<B> shared, scratch<B>& memory) {
     const index_t end = writer + coefficients.extent(0), last = image + coefficients.extent(1);
-    const const_view_of<B> part = rows(be, writer, coefficients, shared);
+    const_view_of<B> part = coefficients;
+    if (in_place && !factor_.empty()) {
+      ops::multiply_lower<B>(be, part, factor_.slice(0, writer, end), coefficients);
+    } else {
+      part = rows(be, writer, coefficients, shared, memory);
+    }
     be.row_norms(part, norms_.slice(0, writer, end).slice(1, image, last));
     ops::gram<B>(be, part.transposed(), image == 0 ? 0 : 1, moments_.slice(0, writer, end));
   }
 
-  /// Centered effects of images in an orthonormal frame, until the next call.
+  /// Centered effects of images in an orthonormal frame, in `memory`.
   /// @param coefficients, shared  as for `add`, but shared [n, m, d_joint] where it is not the same
   ///                              for all writers
   /// @returns [n, m, d_frame]
   const_view_of<B> rows(const B& be, index_t writer, const_view_of<B> coefficients,
-                        const_view_of<B> shared) {
+                        const_view_of<B> shared, scratch<B>& memory) const {
     const index_t n = coefficients.extent(0), m = coefficients.extent(1);
-    const view_of<B> out = rows_memory_.get(be, {n, m, d_frame()});
+    const view_of<B> out = memory.get(be, {n, m, d_frame()});
     if (factor_.empty()) {
       be.batched_gemm(1, coefficients, directions_.slice(0, writer, writer + n), 0, out);
     } else {
@@ -84,6 +91,8 @@ class centered_effects {
   const_view_of<B> moments() const { return moments_; }
 
  private:
+  static constexpr bool in_place = contains(B::fused, fused_op::half_products);
+
   /// Whether all matrices have a factor: directions of less than full rank have Gram matrices that
   /// rounding can make indefinite.
   static bool factorise(const B& be, const_view_of<B> gram, view_of<B> factor) {
@@ -97,7 +106,7 @@ class centered_effects {
 
   const_view_of<B> directions_, factor_;
   view_of<B> norms_, moments_;
-  scratch<B> gram_memory_, factor_memory_, rows_memory_, norms_memory_, moments_memory_;
+  scratch<B> gram_memory_, factor_memory_, norms_memory_, moments_memory_;
 };
 
 }  // namespace solens

@@ -1,15 +1,17 @@
 #pragma once
 
-#include <algorithm>  // std::find_if
+#include <algorithm>  // std::find_if, std::upper_bound
 #include <condition_variable>
 #include <cstddef>  // std::byte, std::size_t
 #include <cstdint>
 #include <filesystem>
+#include <future>  // std::async
 #include <memory>  // std::make_shared: what std::function holds is copyable
 #include <mutex>
 #include <numeric>  // std::accumulate
+#include <span>
 #include <string>
-#include <utility>  // std::move
+#include <utility>  // std::move, std::pair
 #include <vector>
 
 #include <solens/core/background.hpp>
@@ -27,17 +29,21 @@ class record_writer {
 
   /// Memory for a record, after waiting until there is some.
   page_buffer take(std::size_t bytes) {
+    const std::size_t size = whole_pages(bytes);
     std::unique_lock lock(mutex_);
-    const auto fits = [bytes](const page_buffer& b) { return b.size() >= bytes; };
+    // Of this very size, as records of a store are: a larger one would be missed by its own.
+    const auto fits = [size](const page_buffer& b) { return b.size() == size; };
     for (;;) {
       if (auto at = std::find_if(free_.begin(), free_.end(), fits); at != free_.end()) {
         page_buffer buffer = std::move(*at);
         free_.erase(at);
         return buffer;
       }
-      for (const page_buffer& b : free_) held_ -= b.size();
-      free_.clear();
-      if (held_ == 0 || held_ + whole_pages(bytes) <= most_bytes_) break;
+      while (!free_.empty() && held_ + size > most_bytes_) {
+        held_ -= free_.back().size();
+        free_.pop_back();
+      }
+      if (held_ == 0 || held_ + size <= most_bytes_) break;
       freed_.wait(lock);
     }
     page_buffer buffer(bytes);
@@ -162,15 +168,31 @@ class coefficient_store {
   /// The rows of some writers for all images, in pieces as they lie on the disk.
   class block {
    public:
-    index_t n_writers() const { return pieces_.empty() ? 0 : pieces_.front().extent(0); }
-    index_t width() const { return pieces_.empty() ? 0 : pieces_.front().extent(2); }
+    bool empty() const { return pieces_.empty(); }
+    index_t n_writers() const { return empty() ? 0 : pieces_.front().extent(0); }
+    index_t n_images() const { return first_.back(); }
+    index_t width() const { return empty() ? 0 : pieces_.front().extent(2); }
     /// A piece for each batch, in order: [n_writers, batch, width].
     const std::vector<host_view<const T>>& pieces() const { return pieces_; }
+    /// The first image of a piece.
+    index_t first(std::size_t piece) const { return first_[piece]; }
+    /// The piece that an image is in.
+    std::size_t piece_of(index_t image) const {
+      return static_cast<std::size_t>(std::upper_bound(first_.begin(), first_.end(), image) -
+                                      first_.begin()) -
+             1;
+    }
+    /// The row of a writer for an image: [width].
+    const T* row(index_t writer, index_t image) const {
+      const std::size_t piece = piece_of(image);
+      return &pieces_[piece](writer, image - first_[piece], 0);
+    }
 
    private:
     friend class coefficient_store;
     page_buffer memory_;
     std::vector<host_view<const T>> pieces_;
+    std::vector<index_t> first_{0};  ///< image of every piece, and their number
   };
 
   /// Reads the rows of writers [begin, end).
@@ -184,20 +206,36 @@ class coefficient_store {
                         file_.path().string());
     }
     out.pieces_.clear();
+    out.first_.assign(1, 0);
     if (const std::size_t needed = memory_of_block(end - begin); out.memory_.size() < needed) {
       out.memory_ = {};  // first, so that the two never stand side by side
       out.memory_ = page_buffer(needed);
     }
+    std::vector<std::pair<std::uint64_t, std::span<std::byte>>> parts;  // of the file, and where to
+    std::uint64_t record = 0;
     std::size_t used = 0;
-    for (std::size_t b = 0; b < batches_.size(); ++b) {
-      const std::size_t row = static_cast<std::size_t>(batches_[b] * width_) * sizeof(T);
+    for (const index_t batch : batches_) {
+      const std::size_t row = static_cast<std::size_t>(batch * width_) * sizeof(T);
       const std::size_t from = static_cast<std::size_t>(begin) * row, skipped = from % page_size;
       const std::size_t bytes = whole_pages(skipped + static_cast<std::size_t>(end - begin) * row);
-      file_.read(offset_of(b) + from - skipped, out.memory_.bytes().subspan(used, bytes));
+      parts.emplace_back(record + from - skipped, out.memory_.bytes().subspan(used, bytes));
       out.pieces_.push_back({reinterpret_cast<const T*>(out.memory_.data() + used + skipped),
-                             shape{end - begin, batches_[b], width_}});
+                             shape{end - begin, batch, width_}});
+      out.first_.push_back(out.first_.back() + batch);
+      record += bytes_of(batch);
       used += bytes;
     }
+    // Several at a time, so that the disk has some to do while others are handed over.
+    constexpr std::size_t at_once = 4;
+    std::vector<std::future<void>> readers;
+    for (std::size_t first = 0; first < at_once; ++first) {
+      readers.push_back(std::async(std::launch::async, [&, first] {
+        for (std::size_t i = first; i < parts.size(); i += at_once) {
+          file_.read(parts[i].first, parts[i].second);
+        }
+      }));
+    }
+    for (auto& reader : readers) reader.get();
   }
 
   /// Bytes of memory that a block of so many writers takes.

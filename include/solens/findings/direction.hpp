@@ -107,13 +107,14 @@ typename B::tensor mean_by_head(const B& be, const_view_of<B> coefficients,
 /// Source: arXiv 2406.04341, section 3.3.
 template <tensor_backend B>
 direction_of_writers<typename B::scalar> principal_direction(const B& be,
-                                                             centered_effects<B>& effects,
+                                                             const centered_effects<B>& effects,
                                                              const_view_of<B> coefficients,
                                                              const_view_of<B> shared) {
   using scalar = typename B::scalar;
   const index_t n = coefficients.extent(0), top = coefficients.extent(1);
   const index_t k = coefficients.extent(2), e = effects.directions().extent(2);
-  const auto chosen = effects.rows(be, 0, coefficients, shared);
+  scratch<B> memory;
+  const auto chosen = effects.rows(be, 0, coefficients, shared, memory);
   auto left = be.allocate({n, top});
   auto value = detail::leading_pair(be, chosen, left.view());
   auto value_all = be.allocate({n, 1}), unused = be.allocate({n, 1, effects.d_frame()});

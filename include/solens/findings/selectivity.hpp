@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::copy_n, std::find, std::max, std::nth_element, std::sort
+#include <algorithm>  // std::copy_n, std::count_if, std::find, std::max, std::nth_element, std::sort
 #include <array>
 #include <cmath>
 #include <cstddef>     // std::ptrdiff_t
@@ -66,14 +66,17 @@ void describe_norms(std::vector<T>& norms, T threshold, index_t& n_significant, 
   auto sorted = ranks;
   std::sort(sorted.begin(), sorted.end());
   select_ranks(norms, 0, m, sorted);
-  double total = 0, top = 0;
-  n_significant = 0;
-  for (std::ptrdiff_t i = 0; i < m; ++i) {
-    const T norm = norms[static_cast<std::size_t>(i)];
-    total += static_cast<double>(norm);
-    if (i < two_percent) top = total;
-    n_significant += norm > threshold;
-  }
+  const auto sum = [&norms](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    double of = 0;
+    SOLENS_SIMD(reduction(+ : of))
+    for (std::ptrdiff_t i = begin; i < end; ++i) {
+      of += static_cast<double>(norms[static_cast<std::size_t>(i)]);
+    }
+    return of;
+  };
+  const double top = sum(0, two_percent), total = top + sum(two_percent, m);
+  n_significant =
+      std::count_if(norms.begin(), norms.end(), [threshold](T norm) { return norm > threshold; });
   share = static_cast<T>(total > 0 ? top / total : 0);
   for (std::size_t q = 0; q < norm_probabilities.size(); ++q) {
     quantiles[static_cast<index_t>(q)] = norms[static_cast<std::size_t>(ranks[q])];
