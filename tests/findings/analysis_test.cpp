@@ -151,6 +151,21 @@ TEST_CASE("findings are the same whether coefficients or activations are kept") 
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("coefficients are made of more writers than a part holds", "",
+                        test::cpu_backends) {
+  using B = TestType;
+  using scalar = typename B::scalar;
+  const B be{};
+  const made_up<B, 3001> model;
+  test::temporary_folder folder;
+  analysis<B> a(be, model.weights, {.layers = {0}, .top = 3, .scratch = folder.path()});
+  model.add(be, a, 0, 31, 27);
+  const auto expected = mean_of(model.coefficients(be, 0));
+  CHECK(test::relative_difference<scalar, scalar>(a.finish(be, 0).mean_coefficients.view(),
+                                                  expected.view()) <
+        test::bound<scalar>(1e-12, 2e-6));
+}
+
 TEST_CASE("an interrupted analysis goes on and ends with the same bits") {
   using B = eigen_backend<float>;
   const B be{};

@@ -314,37 +314,6 @@ TEMPLATE_LIST_TEST_CASE("coefficients may be laid out writer by writer", "", bac
         identity_bound<typename B::scalar>);
 }
 
-TEMPLATE_LIST_TEST_CASE("coefficients come in parts that together are all of them", "", backends) {
-  using B = TestType;
-  using scalar = typename B::scalar;
-  const auto& f = tiny("tiny-c");
-  layer_lens<B> lens(f, 1, convention::centered);
-  auto& [be, in, heads, routes, map] = lens;
-  // more writers than a part holds
-  const index_t images = lens.images(), features = (1 << 18) / (images * map.n_sources()) + 5;
-  const auto active = in.keep(be, random_tensor<double>({images, f.trace.tokens(), features}, 8));
-  auto weights = in.weights;
-  weights.blocks[1].writer_directions =
-      in.keep(be, random_tensor<double>({features, f.model.width()}, 9));
-  weights.blocks[1].writer_bias = {};
-  second_order_map<B> all(be, heads, weights, 1);
-  const std::vector<index_t> few{features - 1, 0, 7};
-  second_order_map<B> selected(be, heads, weights, 1, few);
-  for (auto* of : {&all, &selected}) {
-    auto s = be.allocate(shape{images, of->n_sources(), of->n_writers()});
-    of->coefficients(be, routes, active, s.view());
-    const auto whole = on_host(be, s.view());
-    host_tensor<scalar> parts({of->n_writers(), images, of->n_sources()}, 0);
-    of->for_coefficients(be, routes, active, [&](index_t image, index_t writer, auto part) {
-      be.download(part, parts.view()
-                            .slice(0, writer, writer + part.extent(0))
-                            .slice(1, image, image + part.extent(1)));
-    });
-    CHECK(relative_difference<scalar, scalar>(std::as_const(parts).view().permuted({1, 2, 0}),
-                                              whole.view()) < identity_bound<scalar>);
-  }
-}
-
 TEMPLATE_LIST_TEST_CASE("what does not fit is refused by name", "", backends) {
   using B = TestType;
   const auto& f = tiny("tiny-a");

@@ -1,20 +1,14 @@
 #pragma once
 
-#include <algorithm>  // std::any_of, std::clamp, std::copy, std::max, std::min, std::min_element
+#include <algorithm>  // std::clamp, std::copy, std::max, std::min
 #include <array>
-#include <atomic>
-#include <cmath>    // std::isfinite
-#include <cstddef>  // std::size_t
-#include <filesystem>
+#include <cstddef>     // std::size_t
 #include <functional>  // std::function
-#include <memory>      // std::unique_ptr: maps hold references to the heads
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
 #include <solens/core/background.hpp>
@@ -22,30 +16,11 @@
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/direction.hpp>
 #include <solens/findings/images_of_writers.hpp>
+#include <solens/findings/kept_layers.hpp>
 #include <solens/findings/routed_writers.hpp>
 #include <solens/findings/selectivity.hpp>
-#include <solens/findings/stream_rows.hpp>
-#include <solens/lens/attention_routes.hpp>
-#include <solens/lens/head_map.hpp>
-#include <solens/lens/second_order.hpp>
-#include <solens/model/lens_inputs.hpp>
 
 namespace solens {
-
-/// What to find, and with what means. `n_images` and `n_tokens` change no result: where both are
-/// known and a layer has many more later heads than an image has tokens, its activations are kept
-/// in the place of its coefficients, on a processor, if the budget allows.
-struct analysis_options {
-  std::vector<index_t> layers = {};  ///< whose writers to look at; each must have later blocks
-  index_t top = 100;                 ///< images kept of each writer, and the rank of its threshold
-  convention how = convention::centered;
-  double coefficient = 100;            ///< the norm that a representation is scaled to
-  std::filesystem::path scratch = {};  ///< a folder for the coefficients; theirs until `clear`
-  std::size_t memory = std::size_t{2} << 30;  ///< bytes that the records on their way to the disk,
-                                              ///< and later `finish`, may take
-  index_t n_images = 0;                       ///< that will be added at most; 0 where not known
-  index_t n_tokens = 0;                       ///< of an image; 0 where not known
-};
 
 /// What is found about every writer of one layer.
 template <class T>
@@ -81,42 +56,7 @@ class analysis {
   template <lens_weights_for<B> W>
   analysis(const B& be, const W& weights, analysis_options options,
            const std::vector<index_t>& batches = {})
-      : options_(std::move(options)),
-        heads_(std::make_unique<head_maps<B>>(be, weights, options_.how)),
-        routes_(options_.coefficient),
-        writer_(
-            std::make_unique<record_writer>(std::min(options_.memory, std::size_t{512} << 20))) {
-    if (options_.layers.empty()) throw argument_error("analysis", "one layer or more", "none");
-    first_block_ = 1 + *std::min_element(options_.layers.begin(), options_.layers.end());
-    const auto open = [&](const std::string& name, index_t n_writers, index_t width) {
-      return std::make_unique<coefficient_store<scalar>>(*writer_, options_.scratch / name,
-                                                         n_writers, width, batches);
-    };
-    for (index_t layer : options_.layers) {
-      auto& of = layers_.emplace_back(
-          layer_state{second_order_map<B>(be, *heads_, weights, layer), false, {}, {}});
-      const std::string name = "layer-" + std::to_string(layer);
-      of.routed = batches.empty() ? keeps_activations(of.map)
-                                  : std::filesystem::exists(options_.scratch /
-                                                            (name + ".activations"));
-      of.kept = of.routed ? open(name + ".activations",
-                                 routed_writers<B>::n_panels(of.map.n_writers()),
-                                 options_.n_tokens * routed_writers<B>::panel)
-                          : open(name + ".coefficients", of.map.n_writers(), of.map.n_sources());
-      if (options_.how == convention::reference) {
-        of.rest = open(name + ".rest", 1, of.map.d_joint());
-      }
-    }
-    const auto routed = [](const layer_state& of) { return of.routed; };
-    if (!std::any_of(layers_.begin(), layers_.end(), routed)) return;
-    // Where earlier layers are done with, the routes still begin where these did.
-    const auto name = [](index_t block) { return "routes-from-" + std::to_string(block); };
-    index_t block = first_block_;
-    while (!batches.empty() && block > 1 && !std::filesystem::exists(options_.scratch / name(block)))
-      --block;
-    routes_kept_ = open(name(block), 1,
-                        options_.n_tokens * heads_->n_heads() * (heads_->n_layers() - block));
-  }
+      : kept_(be, weights, std::move(options), batches) {}
 
   /// Bytes of coefficients that are worked on at once, and as many of what is made of them: on a
   /// processor what the cache of each thread's core holds, with the matrices that they meet. The
@@ -125,47 +65,18 @@ class analysis {
     return on_host ? static_cast<std::size_t>(thread_team().size()) << 18 : std::size_t{8} << 20;
   }
 
-  const analysis_options& options() const { return options_; }
-  const std::vector<index_t>& batches() const { return last_store().batches(); }
-  index_t n_images() const { return last_store().n_images(); }
+  const analysis_options& options() const { return kept_.options(); }
+  const std::vector<index_t>& batches() const { return kept_.batches(); }
+  index_t n_images() const { return kept_.n_images(); }
 
-  /// Takes in a batch.
-  /// @param activations  writers of the layers; ln_1_scale and class_attention of all later
-  ///                     blocks; ln_post_scale and representation; the means too in the reference
-  ///                     convention
-  /// @param names        of the images, for messages; may be empty
-  /// @throws format_error naming the image and layer where something is NaN or infinite: what was
-  ///         added before is kept, and the batch may come again. io_error, here or in `sync`, when
-  ///         the disk is full: what was synchronised before is kept
+  /// Takes in a batch; see `kept_layers::add`.
   template <lens_activations_for<B> A>
   void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
-    routes_.update(be, activations, first_block_);
-    const index_t n = routes_.n_images(), before = n_images();
-    if (routes_kept_) keep_routes(names);
-    for (auto& of : layers_) {
-      const auto layer = static_cast<std::size_t>(of.map.layer());
-      const auto writers = activation_views<B>(activations.blocks[layer]).writers;
-      of.kept->cut(before);
-      const host_view<scalar> record = of.kept->next(n);
-      const bool finite = of.routed ? keep_activations(be, of.map, writers, record)
-                                    : keep_coefficients(be, of.map, writers, record);
-      if (!finite) refuse_not_finite(record, of.map.layer(), before, names);
-      of.kept->append();
-      if (of.rest) {
-        of.rest->cut(before);
-        const view_of<B> rest = buffer_.get(be, {n, of.map.d_joint()});
-        of.map.rest(be, routes_, activations, rest);
-        be.download(const_view_of<B>(rest), of.rest->next(n)[0]);
-        of.rest->append();
-      }
-    }
+    kept_.add(be, activations, names);
   }
 
   /// Waits until everything added is on the disk itself.
-  void sync() {
-    if (routes_kept_) routes_kept_->sync();
-    for (auto& of : layers_) of.sync();
-  }
+  void sync() { kept_.sync(); }
 
   /// The findings of one layer over all images added.
   /// @param progress  called with the number of writers done after each block
@@ -173,12 +84,12 @@ class analysis {
   ///         or a memory budget that a single writer exceeds
   layer_findings<scalar> finish(const B& be, index_t layer,
                                 const std::function<void(index_t)>& progress = {}) {
-    auto& of = state_of(layer);
+    auto& of = kept_.at(layer);
     const index_t n = of.map.n_writers(), k = of.map.n_sources(), e = of.map.d_joint();
     const index_t size = block_size(of);
     if (of.routed && routes_read_.n_images() != n_images()) {
-      routes_kept_->sync();
-      routes_kept_->read(0, 1, routes_read_);
+      kept_.routes()->sync();
+      kept_.routes()->read(0, 1, routes_read_);
     }
     if (of.rest) {
       of.rest->sync();
@@ -202,7 +113,7 @@ class analysis {
       }
       if constexpr (on_host) {
         if (of.routed) {
-          routed_writers<B> images(be, block, end - begin, routes_read_, options_.n_tokens, k);
+          routed_writers<B> images(be, block, end - begin, routes_read_, options().n_tokens, k);
           find(be, images, shared, directions, begin, result);
         }
       }
@@ -218,7 +129,7 @@ class analysis {
   /// Removes the coefficients of a layer from the scratch folder, in the background, where that
   /// takes a disk as long as reading them. Nothing can be added any more, nor found of the layer.
   void clear(index_t layer) {
-    auto& of = state_of(layer);
+    auto& of = kept_.at(layer);
     of.removed = true;
     if (ahead_.of == &of) reader_.wait();
     remover_.post([&of] { of.remove(); });
@@ -226,30 +137,14 @@ class analysis {
 
   /// Removes the coefficients of all layers, and waits until that is done.
   void clear() {
-    for (auto& of : layers_) clear(of.map.layer());
-    if (routes_kept_) routes_kept_->remove();
+    for (auto& of : kept_.layers()) clear(of.map.layer());
+    if (kept_.routes() != nullptr) kept_.routes()->remove();
     remover_.wait();
   }
 
  private:
-  static constexpr bool on_host = std::is_same_v<typename B::space, host_space>;
-
-  struct layer_state {
-    second_order_map<B> map;
-    bool routed;  ///< whether activations are kept in the place of coefficients
-    std::unique_ptr<coefficient_store<scalar>> kept;
-    std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
-    bool removed = false;
-
-    void sync() {
-      kept->sync();
-      if (rest) rest->sync();
-    }
-    void remove() {
-      kept->remove();
-      if (rest) rest->remove();
-    }
-  };
+  static constexpr bool on_host = kept_layers<B>::on_host;
+  using layer_state = typename kept_layers<B>::layer;
 
   /// What has been read ahead: from which writer on, when there were so many images.
   struct part_of_layer {
@@ -257,119 +152,6 @@ class analysis {
     index_t begin = 0, n_images = 0;
     bool operator==(const part_of_layer&) const = default;
   };
-
-  /// The store that is written last: a batch is in when it is in this one.
-  const coefficient_store<scalar>& last_store() const {
-    return layers_.back().rest ? *layers_.back().rest : *layers_.back().kept;
-  }
-
-  layer_state& state_of(index_t layer) {
-    for (auto& of : layers_) {
-      if (of.map.layer() == layer) return of;
-    }
-    throw argument_error("analysis", "one of the layers analysed", std::to_string(layer), "layer");
-  }
-
-  /// Whether the activations of a layer are what to keep: where they are less by so much that it
-  /// pays to make coefficients again, and all routes fit into the budget beside a block.
-  bool keeps_activations(const second_order_map<B>& map) const {
-    const index_t t = options_.n_tokens, routes = heads_->n_heads() * heads_->n_layers();
-    const auto needed = static_cast<std::size_t>(options_.n_images * t * sizeof(scalar)) *
-                        static_cast<std::size_t>(routes + 4 * routed_writers<B>::panel);
-    return on_host && options_.n_images > 0 && t > 0 && map.n_sources() >= 2 * t &&
-           needed <= options_.memory / 2;
-  }
-
-  /// Keeps the routes of a batch, for the layers whose activations are kept.
-  void keep_routes(std::span<const std::string> names) {
-    if constexpr (on_host) {
-      const index_t before = n_images(), n = routes_.n_images();
-      routes_kept_->cut(before);
-      const host_view<scalar> record = routes_kept_->next(n);
-      const const_view_of<B> u = routes_.after(first_block_ - 1);  // [n, sources, n_tokens]
-      checks::same("analysis", record[0].extents(), shape{n, u.extent(1) * u.extent(2)}, "routes");
-      const auto rows = const_view_of<B>(u.data(), record[0].extents());
-      if (!stream_rows<scalar>(rows, record[0])) {
-        refuse_not_finite(record, options_.layers.front(), before, names);
-      }
-      routes_kept_->append();
-    }
-  }
-
-  /// Writes the activations of a batch [n, n_tokens, n_writers] to a record; whether all are finite.
-  bool keep_activations(const B& be, const second_order_map<B>& map, const_view_of<B> writers,
-                        host_view<scalar> record) {
-    if constexpr (on_host) {
-      const shape extents{record.extent(1), options_.n_tokens, map.n_writers()};
-      checks::same("analysis", extents, writers.extents(),
-                   "blocks." + std::to_string(map.layer()) + ".writers");
-      if (writers.stride(2) != 1) {
-        const view_of<B> copy = buffer_.get(be, extents);
-        be.copy(writers, copy);
-        writers = copy;
-      }
-      std::atomic<bool> finite = true;
-      thread_team().split(extents[0], 1, [&](index_t from, index_t to) {
-        if (!routed_writers<B>::keep(writers.slice(0, from, to), record.slice(1, from, to))) {
-          finite = false;
-        }
-      });
-      return finite;
-    } else {
-      return false;
-    }
-  }
-
-  /// Writes the coefficients of a batch to a record [n_writers, n, n_sources]; whether all are
-  /// finite.
-  bool keep_coefficients(const B& be, second_order_map<B>& map, const_view_of<B> writers,
-                         host_view<scalar> record) {
-    std::atomic<bool> finite = true;
-    map.for_coefficients(be, routes_, writers,
-                         [&](index_t image, index_t writer, const_view_of<B> s) {
-                           const auto to = record.slice(0, writer, writer + s.extent(0))
-                                               .slice(1, image, image + s.extent(1));
-                           if (!keep(be, s, to)) finite = false;
-                         });
-    return finite;
-  }
-
-  /// Writes coefficients [n, m, n_sources] to their part of a record; whether all are finite.
-  bool keep(const B& be, const_view_of<B> s, host_view<scalar> to) {
-    host_tensor<scalar> here;
-    host_view<const scalar> from;
-    if constexpr (on_host) {
-      from = s;
-    } else {
-      here = host_tensor<scalar>(s.extents());
-      be.download(s, here);
-      from = std::as_const(here).view();
-    }
-    const auto rows = [](auto x) {  // of writers: their images lie one after the other
-      return decltype(x)(x.data(), {x.extent(0), x.extent(1) * x.extent(2)}, {x.stride(0), 1});
-    };
-    return stream_rows<scalar>(rows(from), rows(to));
-  }
-
-  /// @param s       coefficients of a batch [n_writers, n, n_sources], not all of them finite
-  /// @param before  images before the batch
-  [[noreturn]] static void refuse_not_finite(host_view<const scalar> s, index_t layer,
-                                             index_t before, std::span<const std::string> names) {
-    const auto finite = [&](index_t i) {
-      for (index_t w = 0; w < s.extent(0); ++w) {
-        for (index_t k = 0; k < s.extent(2); ++k) {
-          if (!std::isfinite(s(w, i, k))) return false;
-        }
-      }
-      return true;
-    };
-    index_t i = 0;
-    while (i + 1 < s.extent(1) && finite(i)) ++i;
-    std::string name = "image " + std::to_string(before + i);
-    if (!names.empty()) name += ", " + names[static_cast<std::size_t>(i)];
-    throw format_error("analysis", "finite activations", "NaN or infinity",
-                       name + ", layer " + std::to_string(layer));
-  }
 
   /// Memory for a part of the images of some writers.
   struct part_memory {
@@ -396,14 +178,13 @@ class analysis {
     images.measure(writer, end);
     for (index_t first = 0; first < m; first += step) {
       const index_t count = std::min(m - first, step);
-      const auto s =
-          on_backend(be, memory.coefficients, {n, count, k},
-                     [&](host_view<scalar> out) { images.centered(writer, first, out); });
+      const auto s = on_backend(be, memory.coefficients, {n, count, k}, [&](host_view<scalar> out) {
+        images.centered(writer, first, out);
+      });
       const_view_of<B> rest;
       if (!shared.empty()) {
-        rest = on_backend(be, memory.shared, {1, count, e}, [&](host_view<scalar> out) {
-          shared.centered(0, first, out);
-        })[0];
+        rest = on_backend(be, memory.shared, {1, count, e},
+                          [&](host_view<scalar> out) { shared.centered(0, first, out); })[0];
       }
       // On a processor one by one, so that what is made of a writer's images stays in the cache.
       const index_t each = on_host ? 1 : n;
@@ -432,7 +213,7 @@ class analysis {
   /// Begins to read the layer that follows, so that the disk does not rest between the two.
   void fetch_after(const layer_state& of) {
     ahead_ = {};
-    for (auto& next : layers_) {
+    for (auto& next : kept_.layers()) {
       if (&next > &of && !next.removed) return fetch(next, 0);
     }
   }
@@ -458,13 +239,13 @@ class analysis {
     } else {
       add_images(be, 0, n, numbers_of_a_part<Images>(), images, shared, memory_);
     }
-    const auto selective = selectivity(be, effects_.norms(), options_.top);
+    const auto selective = selectivity(be, effects_.norms(), options().top);
     const auto chosen = selective.top_images.view();
     const_view_of<B> rest;
-    const auto s = on_backend(be, memory_.coefficients, {n, options_.top, k},
+    const auto s = on_backend(be, memory_.coefficients, {n, options().top, k},
                               [&](host_view<scalar> out) { images.centered(chosen, out); });
     if (!shared.empty()) {
-      rest = on_backend(be, memory_.shared, {n, options_.top, e},
+      rest = on_backend(be, memory_.shared, {n, options().top, e},
                         [&](host_view<scalar> out) { shared.centered(chosen, out); });
     }
     paste(selective, result.selectivity, begin);
@@ -502,27 +283,28 @@ class analysis {
     const auto m = static_cast<std::size_t>(n_images());
     const auto k = static_cast<std::size_t>(of.map.n_sources());
     const auto e = static_cast<std::size_t>(of.map.d_joint());
-    const auto top = static_cast<std::size_t>(options_.top);
+    const auto top = static_cast<std::size_t>(options().top);
     const std::size_t frame = of.rest || k >= e ? e : k;
-    const auto tokens = static_cast<std::size_t>(options_.n_tokens);
+    const auto tokens = static_cast<std::size_t>(options().n_tokens);
     const std::size_t read = sizeof(scalar) * m * (of.routed ? tokens : k);  // of a writer
     const auto unit = static_cast<std::size_t>(of.routed ? routed_writers<B>::panel : 1);
     const std::size_t one =
-        unit * (2 * read + sizeof(scalar) * (4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
-                                             top * top + 3 * top * (frame + k + (of.rest ? e : 0))));
+        unit *
+        (2 * read + sizeof(scalar) * (4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
+                                      top * top + 3 * top * (frame + k + (of.rest ? e : 0))));
     const std::size_t routes =
-        of.routed ? sizeof(scalar) * m * static_cast<std::size_t>(routes_kept_->width()) : 0;
+        of.routed ? sizeof(scalar) * m * static_cast<std::size_t>(kept_.routes()->width()) : 0;
     const std::size_t fixed = (of.routed ? 10 : 2) * part_bytes() + routes +
                               (of.rest ? sizeof(scalar) * m * e : 0) +
                               4 * page_size * of.kept->batches().size();
-    if (options_.memory < fixed + one) {
+    if (options().memory < fixed + one) {
       throw argument_error("analysis",
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
-                           std::to_string(options_.memory), "memory");
+                           std::to_string(options().memory), "memory");
     }
     // So many keep a disk busy, and are enough for the products that make their directions.
     const std::size_t enough = (std::size_t{192} << 20) / (unit * read);
-    std::size_t units = std::min((options_.memory - fixed) / one, enough);
+    std::size_t units = std::min((options().memory - fixed) / one, enough);
     units = std::clamp<std::size_t>(units, 1, 256 / unit);
     // As many for every thread where they are few.
     const auto threads = static_cast<std::size_t>(thread_team().size());
@@ -531,7 +313,7 @@ class analysis {
   }
 
   layer_findings<scalar> empty_findings(const second_order_map<B>& map) const {
-    const index_t n = map.n_writers(), e = map.d_joint(), top = options_.top;
+    const index_t n = map.n_writers(), e = map.d_joint(), top = options().top;
     const auto q = static_cast<index_t>(norm_probabilities.size());
     return {
         host_tensor<scalar>({n, e}),
@@ -564,19 +346,13 @@ class analysis {
     paste(block.by_head, whole.by_head, begin);
   }
 
-  analysis_options options_;
-  std::unique_ptr<head_maps<B>> heads_;
-  attention_routes<B> routes_;
-  std::unique_ptr<record_writer> writer_;  ///< outlives the stores
-  std::vector<layer_state> layers_;
-  std::unique_ptr<coefficient_store<scalar>> routes_kept_;  ///< of the layers with activations
+  kept_layers<B> kept_;
   typename coefficient_store<scalar>::block routes_read_, rest_read_;
   std::array<typename coefficient_store<scalar>::block, 2> blocks_;  ///< that take turns
   std::size_t into_ = 0;                                             ///< which one is read next
   part_of_layer ahead_;
-  index_t first_block_ = 0;
   centered_effects<B> effects_;
-  scratch<B> buffer_, directions_;
+  scratch<B> directions_;
   part_memory memory_;
   background reader_, remover_;  // last: what they have under way needs the stores
 };

@@ -4,11 +4,9 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <type_traits>
 
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
-#include <solens/backend/parallel.hpp>
 #include <solens/lens/attention_routes.hpp>
 #include <solens/lens/head_map.hpp>
 #include <solens/lens/reference_shares.hpp>
@@ -78,50 +76,6 @@ class second_order_map {
     checks::same("coefficients", shape{u.extent(0), n_sources(), n_writers()}, out.extents(),
                  "out");
     be.batched_gemm(1, u, selected(be, writers), 0, out);
-  }
-
-  /// Calls f(image, writer, s) for parts of a batch that together are all of it, with s [n, m,
-  /// n_sources] the coefficients of n writers, from `writer` on, for m images, from `image` on,
-  /// until it returns. A processor's caches hold such a part, and f is called on all of its threads
-  /// at once; on other devices it is the whole.
-  ///
-  /// @param routes, writers  as for `coefficients`
-  template <class F>
-  void for_coefficients(const B& be, const attention_routes<B>& routes, const_view_of<B> writers,
-                        F&& f) {
-    const const_view_of<B> u = routes_from_here(routes, writers), p = selected(be, writers);
-    const index_t images = u.extent(0), k = n_sources(), tokens = u.extent(2);
-    if constexpr (std::is_same_v<typename B::space, host_space>) {
-      constexpr index_t m = 8;                     // images of a thread
-      constexpr index_t numbers = index_t{1} << 16;  // of their part
-      constexpr index_t small = 1000000;  // multiplications up to which a BLAS packs nothing
-      const index_t n = std::clamp(std::min(numbers / (m * k), small / (k * tokens)), index_t{1},
-                                   std::max<index_t>(1, n_writers()));
-      const index_t together = std::min<index_t>(images, m * thread_team().size());
-      const auto activations = active_.get(be, shape{together * tokens * n}).data();
-      const auto coefficients = part_.get(be, shape{together * n * k}).data();
-      for (index_t first = 0; first < images; first += together) {
-        const auto some = [&](index_t from, index_t to) {
-          const index_t image = first + from, count = to - from;
-          for (index_t writer = 0; writer < n_writers(); writer += n) {
-            const index_t last = std::min(writer + n, n_writers());
-            // Copied, since a product waits for memory at every token's row of the activations.
-            const view_of<B> here(activations + from * tokens * n,
-                                  shape{count, tokens, last - writer});
-            const view_of<B> s(coefficients + from * n * k, shape{last - writer, count, k});
-            be.copy(p.slice(0, image, image + count).slice(2, writer, last), here);
-            be.batched_gemm(1, u.slice(0, image, image + count), const_view_of<B>(here), 0,
-                            s.permuted({1, 2, 0}));
-            f(image, writer, const_view_of<B>(s));
-          }
-        };
-        thread_team().split(std::min(together, images - first), 1, some);
-      }
-    } else {
-      const view_of<B> s = part_.get(be, shape{n_writers(), images, k});
-      be.batched_gemm(1, u, p, 0, s.permuted({1, 2, 0}));
-      f(index_t{0}, index_t{0}, const_view_of<B>(s));
-    }
   }
 
   /// The directions of the writers begin to end - 1.
@@ -311,7 +265,7 @@ class second_order_map {
   index_t layer_;
   writer_selection<B> selection_;
   std::optional<reference_shares<B>> shares_;
-  scratch<B> chosen_, active_, part_, values_, chunk_, inner_, stream_;
+  scratch<B> chosen_, values_, chunk_, inner_, stream_;
 };
 
 }  // namespace solens
