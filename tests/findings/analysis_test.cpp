@@ -186,6 +186,11 @@ TEST_CASE("an interrupted analysis goes on and ends with the same bits") {
     analysis<B> first(be, model.weights, options(folder));
     model.add(be, first, 0, 20, 4);  // two batches more than are remembered
   }
+  if (n_images > 0) {
+    auto forgetful = options(folder);
+    forgetful.n_tokens = 0;
+    CHECK_THROWS_AS(analysis<B>(be, model.weights, forgetful, {4, 4, 4}), argument_error);
+  }
   analysis<B> second(be, model.weights, options(folder), {4, 4, 4});
   CHECK(second.n_images() == 12);
   model.add(be, second, 12, 31, 4);
@@ -280,6 +285,33 @@ TEST_CASE("NaN and infinity are named by image and layer, and what was added sta
   CHECK(same(a.finish(be, 0), clean.finish(be, 0)));
   CHECK(same(a.finish(be, 2), clean.finish(be, 2)));
   CHECK(same(routed.finish(be, 2), clean.finish(be, 2)));
+}
+
+TEST_CASE("layers may be looked at in any order, and images added between") {
+  using B = eigen_backend<float>;
+  const B be{};
+  const made_up<B> model;
+  test::temporary_folder folder, whole_folder;
+  const auto options = [](const test::temporary_folder& f) {
+    return analysis_options{.layers = {0, 1, 2},
+                            .top = 5,
+                            .scratch = f.path(),
+                            .n_images = 31,
+                            .n_tokens = made_up<B>::tokens};
+  };
+  analysis<B> a(be, model.weights, options(folder)),
+      whole(be, model.weights, options(whole_folder));
+  model.add(be, whole, 0, 31, 4);
+  model.add(be, a, 0, 12, 4);
+  a.finish(be, 0);  // layer 1 is read ahead
+  model.add(be, a, 12, 31, 4);
+  for (const index_t layer : {1, 0, 2, 2, 0}) {
+    CAPTURE(layer);
+    CHECK(same(a.finish(be, layer), whole.finish(be, layer)));
+  }
+  a.clear(1);
+  CHECK(same(a.finish(be, 0), whole.finish(be, 0)));
+  CHECK(same(a.finish(be, 2), whole.finish(be, 2)));
 }
 
 TEST_CASE("questions without an answer are refused") {

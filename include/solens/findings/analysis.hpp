@@ -72,6 +72,7 @@ class analysis {
   /// Takes in a batch; see `kept_layers::add`.
   template <lens_activations_for<B> A>
   void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
+    reader_.wait();
     kept_.add(be, activations, names);
   }
 
@@ -214,7 +215,12 @@ class analysis {
   void fetch_after(const layer_state& of) {
     ahead_ = {};
     for (auto& next : kept_.layers()) {
-      if (&next > &of && !next.removed) return fetch(next, 0);
+      if (&next <= &of || next.removed) continue;
+      try {
+        return fetch(next, 0);
+      } catch (const argument_error&) {
+        return;  // too little memory for it: said when its turn comes
+      }
     }
   }
 

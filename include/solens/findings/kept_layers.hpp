@@ -67,8 +67,9 @@ class kept_layers {
 
   /// @param weights  what they view must outlive the analysis
   /// @param batches  images in each batch already added; empty for a new analysis
-  /// @throws argument_error for a layer without later blocks; io_error when the scratch folder
-  ///         cannot be used, or holds less than `batches` says
+  /// @throws argument_error for a layer without later blocks, or where activations were kept and
+  ///         `n_tokens` is not given; io_error when the scratch folder cannot be used, or holds
+  ///         less than `batches` says
   template <lens_weights_for<B> W>
   kept_layers(const B& be, const W& weights, analysis_options options,
               const std::vector<index_t>& batches = {})
@@ -90,6 +91,10 @@ class kept_layers {
       of.routed = batches.empty()
                       ? keeps_activations(of.map)
                       : std::filesystem::exists(options_.scratch / (name + ".activations"));
+      if (of.routed && options_.n_tokens <= 0) {
+        throw argument_error("analysis", "the tokens of an image, as when it began",
+                             std::to_string(options_.n_tokens), "n_tokens");
+      }
       of.kept = of.routed
                     ? open(name + ".activations", routed_writers<B>::n_panels(of.map.n_writers()),
                            options_.n_tokens * routed_writers<B>::panel)
