@@ -49,8 +49,12 @@ class kept_layers {
   static constexpr bool on_host = std::is_same_v<typename B::space, host_space>;
 
   struct layer {
+    template <class W>
+    layer(const B& be, const head_maps<B>& heads, const W& weights, index_t number)
+        : map(be, heads, weights, number) {}
+
     second_order_map<B> map;
-    bool routed;  ///< whether activations are kept in the place of coefficients
+    bool routed = false;  ///< whether activations are kept in the place of coefficients
     std::unique_ptr<coefficient_store<scalar>> kept;
     std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
     bool removed = false;
@@ -85,8 +89,7 @@ class kept_layers {
                                                          n_writers, width, batches);
     };
     for (index_t l : options_.layers) {
-      auto& of =
-          layers_.emplace_back(layer{second_order_map<B>(be, *heads_, weights, l), false, {}, {}});
+      layer& of = layers_.emplace_back(be, *heads_, weights, l);
       const std::string name = "layer-" + std::to_string(l);
       of.routed = batches.empty()
                       ? keeps_activations(of.map)
