@@ -5,6 +5,7 @@
 
 #include <solens/backend/ops.hpp>
 #include <solens/backend/reference.hpp>
+#include <solens/backend/small_products.hpp>
 #include <solens/testing/operands.hpp>
 
 #include "support/backends.hpp"
@@ -70,6 +71,58 @@ void batched_gemm(benchmark::State& state, const B& be, index_t batch, index_t m
   }
   rates(state, 2.0 * static_cast<double>(batch * m * k * n), 0);
 }
+
+/// The small products of an analysis, each for 32 writers of n later heads: coefficients of 32
+/// images from 50 tokens, the rows of 120 images by a triangle, their Gram matrix.
+enum class small_product { coefficients, multiply_lower, gram };
+
+constexpr index_t n_small = 32, small_rows = 120, small_tokens = 50;
+
+template <class B, class F>
+void small_products(benchmark::State& state, const B& be, small_product what, index_t n,
+                    const F& run) {
+  const auto p = random(be, {n_small, small_tokens, n_small});
+  const auto u = random(be, {n_small, small_tokens, n}, 2), l = random(be, {n_small, n, n}, 3);
+  const auto x = random(be, {n_small, small_rows, n}, 4);
+  auto s = be.allocate({n_small, n_small, n}), y = be.allocate({n_small, small_rows, n});
+  auto g = be.allocate({n_small, n, n});
+  for (auto _ : state) {
+    switch (what) {
+      case small_product::coefficients:
+        run(p.view().permuted({0, 2, 1}), u.view(), s.view());
+        break;
+      case small_product::multiply_lower: run(x.view(), l.view(), y.view()); break;
+      case small_product::gram: run(x.view().permuted({0, 2, 1}), {}, g.view()); break;
+    }
+    be.synchronize();
+  }
+  const index_t flops = what == small_product::coefficients ? 2 * n_small * small_tokens * n
+                                                            : small_rows * n * (n + 1);
+  rates(state, static_cast<double>(n_small * flops), 0);
+}
+
+#if defined(SOLENS_HAS_BLAS)
+/// By the BLAS or by small_products.hpp, whichever the backend uses: a matrix a thread.
+void small_products_by(benchmark::State& state, bool blas, small_product what, index_t n) {
+  const eigen_backend<float> be;
+  using view = host_view<const float>;
+  small_products(state, be, what, n, [&](view a, view b, host_view<float> c) {
+    if (what == small_product::multiply_lower) be.copy(a, c);
+    thread_team().split(c.extent(0), 1, [&](index_t from, index_t to) {
+      for (index_t i = from; i < to; ++i) {
+        if (what == small_product::coefficients) {
+          blas ? eigen_library::multiply(1.0F, a[i], b[i], 0.0F, c[i])
+               : small::multiply(1.0F, a[i], b[i], 0.0F, c[i]);
+        } else if (what == small_product::multiply_lower) {
+          blas ? eigen_library::multiply_lower(b[i], c[i]) : small::multiply_lower(b[i], c[i]);
+        } else {
+          blas ? eigen_library::gram(a[i], 0.0F, c[i]) : small::gram(a[i].transposed(), 0.0F, c[i]);
+        }
+      }
+    });
+  });
+}
+#endif
 
 template <class B>
 void attention(benchmark::State& state, const B& be, index_t images, index_t heads, index_t queries,
@@ -213,6 +266,12 @@ constexpr index_t products[][3] = {{1600, 768, 2304},  {1600, 768, 768},   {1600
                                    {2056, 1024, 4096}, {2056, 4096, 1024}, {32, 768, 3072},
                                    {32, 3072, 768}};
 
+constexpr std::pair<const char*, small_product> small_ones[] = {
+    {"small_product coefficients", small_product::coefficients},
+    {"small_product multiply_lower", small_product::multiply_lower},
+    {"small_product gram", small_product::gram}};
+constexpr index_t later_heads[] = {12, 24, 48, 96, 132};
+
 std::string named(const char* name, const shape& extents) { return name + to_string(extents); }
 
 /// @param full  the shapes of ViT-B/32 with 32 images and of ViT-L/14 with 8; else only a taste
@@ -266,6 +325,19 @@ const bool added = [] {
         [m = m, k = k, n = n](benchmark::State& state) { bare_gemm(state, m, k, n); })
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
+  }
+  for (const auto& [name, what] : small_ones) {
+    for (index_t n : later_heads) {
+      for (bool blas : {true, false}) {
+        benchmark::RegisterBenchmark(
+            (named(name, {n}) + (blas ? "/bare BLAS" : "/small_products.hpp")).c_str(),
+            [blas, what = what, n](benchmark::State& state) {
+              small_products_by(state, blas, what, n);
+            })
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
   }
 #endif
   return true;

@@ -10,6 +10,7 @@
 #include <solens/backend/ops.hpp>
 #include <solens/backend/product_search.hpp>
 #include <solens/backend/reference.hpp>
+#include <solens/backend/small_products.hpp>
 #include <solens/backend/tridiagonal.hpp>
 #include <solens/core/atomic_file.hpp>
 #include <solens/core/background.hpp>

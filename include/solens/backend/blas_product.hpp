@@ -6,6 +6,7 @@
 #include <utility>  // std::as_const
 
 #include <solens/backend/parallel.hpp>
+#include <solens/backend/small_products.hpp>
 #include <solens/core/host_tensor.hpp>
 
 /// OpenBLAS's answer to how it runs in parallel; null where the BLAS is another one.
@@ -91,6 +92,15 @@ void scale_add(host_view<const T> x, T beta, host_view<T> y) {
   }
 }
 
+/// Whether a product is one for small_products.hpp rather than for a BLAS.
+template <class T>
+bool is_small(const host_view<const T>& a, const host_view<const T>& b, const host_view<T>& c) {
+  constexpr index_t least = 4;  // rows and columns that such a product is made for
+  const index_t m = c.extents()[0], n = c.extents()[1], k = a.extents()[1];
+  return small::fast && m >= least && n >= least && m * n * k <= small::most_multiplications &&
+         row_distance(b) > 0 && row_distance(c) > 0;
+}
+
 /// c [m, n] = alpha a [m, k] b [k, n] + beta c, of any strides; c is not read when beta is 0.
 template <class Library, class T>
 void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<const T> b, T beta,
@@ -108,6 +118,7 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
     multiply<Library>(team, alpha, a, b, T{0}, product.view());
     return scale_add(std::as_const(product).view(), beta, c);
   }
+  if (is_small(a, b, c)) return small::multiply(alpha, a, b, beta, c);
   const readable_matrix<T> x(a), y(b);
   const index_t m = c.extent(0), n = c.extent(1), flops_of_a_row = 2 * a.extent(1) * n;
   constexpr index_t least_flops = 1 << 20;  // some 10 us of work for a thread
@@ -135,7 +146,10 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
 /// The lower triangle of c [n, n] = a a^T + beta c, on the calling thread.
 template <class Library, class T>
 void gram(host_view<const T> a, T beta, host_view<T> c) {
-  if (row_distance(c) > 0 && readable(a) && a.extent(1) > 0) {
+  const bool possible = row_distance(c) > 0 && a.extent(1) > 0;
+  if (small::fast && possible && row_distance(a.transposed()) > 0) {
+    small::gram(a.transposed(), beta, c);
+  } else if (possible && readable(a)) {
     Library::gram(a, beta, c);
   } else {
     multiply<Library>(thread_team(1), T{1}, a, a.transposed(), beta, c);
@@ -145,7 +159,12 @@ void gram(host_view<const T> a, T beta, host_view<T> c) {
 /// x [m, n] = x l for lower triangular l [n, n], on the calling thread; rows of x are contiguous.
 template <class Library, class T>
 void multiply_lower(host_view<const T> l, host_view<T> x) {
-  Library::multiply_lower(readable_matrix<T>(l).view(), x);
+  const readable_matrix<T> readable(l);
+  if (small::fast && row_distance(readable.view()) > 0) {
+    small::multiply_lower(readable.view(), x);
+  } else {
+    Library::multiply_lower(readable.view(), x);
+  }
 }
 
 }  // namespace solens::blas

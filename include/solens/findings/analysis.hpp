@@ -82,7 +82,8 @@ class analysis {
   /// The findings of one layer over all images added.
   /// @param progress  called with the number of writers done after each block
   /// @throws argument_error for a layer that is not among the options', fewer images than `top`,
-  ///         or a memory budget that a single writer exceeds
+  ///         or a memory budget that a single writer exceeds; io_error, from then on always, when
+  ///         the disk cannot be read: an analysis made again goes on
   layer_findings<scalar> finish(const B& be, index_t layer,
                                 const std::function<void(index_t)>& progress = {}) {
     auto& of = kept_.at(layer);
@@ -127,8 +128,9 @@ class analysis {
     return result;
   }
 
-  /// Removes the coefficients of a layer from the scratch folder, in the background, where that
-  /// takes a disk as long as reading them. Nothing can be added any more, nor found of the layer.
+  /// Removes the coefficients or activations of a layer from the scratch folder, in the background,
+  /// where that takes a disk as long as reading them. Nothing can be added any more, nor found of
+  /// the layer. Routes, which several layers share, stay until everything is cleared.
   void clear(index_t layer) {
     auto& of = kept_.at(layer);
     of.removed = true;
@@ -136,7 +138,7 @@ class analysis {
     remover_.post([&of] { of.remove(); });
   }
 
-  /// Removes the coefficients of all layers, and waits until that is done.
+  /// Removes what is kept of all layers, and waits until that is done.
   void clear() {
     for (auto& of : kept_.layers()) clear(of.map.layer());
     if (kept_.routes() != nullptr) kept_.routes()->remove();

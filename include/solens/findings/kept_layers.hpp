@@ -15,6 +15,7 @@
 #include <solens/backend/checks.hpp>
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
+#include <solens/backend/small_products.hpp>
 #include <solens/findings/coefficient_store.hpp>
 #include <solens/findings/routed_writers.hpp>
 #include <solens/findings/stream_rows.hpp>
@@ -242,9 +243,9 @@ class kept_layers {
                    "blocks." + std::to_string(map.layer()) + ".writers");
       constexpr index_t m = 8;                       // images of a thread
       constexpr index_t numbers = index_t{1} << 16;  // of their part
-      constexpr index_t small = 1000000;  // multiplications up to which a BLAS packs nothing
-      const index_t n = std::clamp(std::min(numbers / (m * k), small / (k * tokens)), index_t{1},
-                                   std::max<index_t>(1, map.n_writers()));
+      const index_t n =
+          std::clamp(std::min(numbers / (m * k), small::most_multiplications / (k * tokens)),
+                     index_t{1}, std::max<index_t>(1, map.n_writers()));
       const index_t together = std::min<index_t>(images, m * thread_team().size());
       const auto active = buffer_.get(be, shape{together * tokens * n}).data();
       const auto made = part_.get(be, shape{together * n * k}).data();

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>     // std::size_t
 #include <functional>  // std::negate
-#include <vector>
+#include <utility>     // std::as_const
 
 #include <solens/backend/concept.hpp>
 #include <solens/backend/parallel.hpp>
@@ -74,19 +74,17 @@ class routed_writers {
         n_sources_(n_sources),
         mean_({n_writers, n_sources}) {}
 
-  /// Takes the mean over all images, of writers [begin, end) of a panel; threads may do so at the
-  /// same time for different panels.
+  /// Takes the mean over all images, of writers [begin, end) of the block, from the first of a
+  /// panel on; threads may do so at the same time for different panels.
   void measure(index_t begin, index_t end) {
     const index_t n = end - begin;
     host_tensor<double> sum({n, n_sources_}, 0.0);
     host_tensor<scalar> of_piece({n, n_sources_});
+    nearby memory(*this);
     for (std::size_t p = 0; p < block_->pieces().size(); ++p) {
-      const index_t images = block_->pieces()[p].extent(1);
-      const auto rows = [&](auto x) {  // of all images, token by token
-        return decltype(x)(x.data(), {images * n_tokens_, x.extent(2)}, {x.stride(1), 1});
-      };
-      be_->gemm(1, rows(activations(p, begin / panel, 0, images, n)).transposed(),
-                rows(routes(p, 0, images)), 0, of_piece.view());
+      for (index_t i = 0; i < block_->pieces()[p].extent(1); ++i) {
+        multiply(begin, p, i, scalar(i == 0 ? 0 : 1), of_piece.view(), memory);
+      }
       std::transform(sum.begin(), sum.end(), of_piece.begin(), sum.begin(),
                      [](double a, scalar b) { return a + static_cast<double>(b); });
     }
@@ -98,22 +96,17 @@ class routed_writers {
 
   const host_tensor<scalar>& mean() const { return mean_; }  ///< [n_writers, n_sources]
 
-  /// Coefficients of images of writers of one panel, from `writer`, its first, and `image` on, less
-  /// the mean.
+  /// Coefficients of images of some writers, from `writer`, the first of a panel, and `image` on,
+  /// less the mean.
   /// @param out  overwritten, [n, m, n_sources], contiguous
   void centered(index_t writer, index_t image, host_view<scalar> out) const {
-    const index_t n = out.extent(0), m = out.extent(1);
-    for (index_t w = 0; w < n; ++w) {
-      for (index_t i = 0; i < m; ++i) subtract_from_nothing(writer + w, &out(w, i, 0));
-    }
+    const index_t n = out.extent(0);
+    nearby memory(*this);
     std::size_t p = block_->piece_of(image);
-    for (index_t done = 0; done < m; ++p) {
-      const index_t first = image + done - block_->first(p);
-      const index_t count = std::min(m - done, block_->first(p + 1) - image - done);
-      be_->batched_gemm(1, routes(p, first, count).transposed(),
-                        activations(p, writer / panel, first, count, n), 1,
-                        out.slice(1, done, done + count).permuted({1, 2, 0}));
-      done += count;
+    for (index_t i = 0; i < out.extent(1); ++i) {
+      if (image + i == block_->first(p + 1)) ++p;
+      for (index_t w = 0; w < n; ++w) subtract_from_nothing(writer + w, &out(w, i, 0));
+      multiply(writer, p, image + i - block_->first(p), 1, out.select(1, i), memory);
     }
   }
 
@@ -141,20 +134,28 @@ class routed_writers {
   }
 
  private:
-  /// Images of a piece of a panel: [m, n_tokens, n].
-  host_view<const scalar> activations(std::size_t piece, index_t of_panel, index_t image, index_t m,
-                                      index_t n) const {
-    return {&block_->pieces()[piece](of_panel, image, 0),
-            {m, n_tokens_, n},
-            {n_tokens_ * panel, panel, 1}};
-  }
+  /// Copies of what belongs to an image: a product would wait for memory at every row of it.
+  struct nearby {
+    host_tensor<scalar> activations, routes;
+    explicit nearby(const routed_writers& of)
+        : activations({of.n_tokens_, panel}), routes({of.n_tokens_, of.n_sources_}) {}
+  };
 
-  /// Their routes: [m, n_tokens, n_sources].
-  host_view<const scalar> routes(std::size_t piece, index_t image, index_t m) const {
-    const index_t sources = routes_->width() / n_tokens_;
-    return {&routes_->pieces()[piece](0, image, sources - n_sources_),
-            {m, n_tokens_, n_sources_},
-            {n_tokens_ * sources, sources, 1}};
+  /// out [n, n_sources] = coefficients of an image of a piece, from `writer` on, + beta out.
+  void multiply(index_t writer, std::size_t piece, index_t image, scalar beta,
+                host_view<scalar> out, nearby& memory) const {
+    const index_t n = out.extent(0), sources = routes_->width() / n_tokens_;
+    const scalar* u = &routes_->pieces()[piece](0, image, sources - n_sources_);
+    for (index_t t = 0; t < n_tokens_; ++t) {
+      std::copy_n(u + t * sources, n_sources_, &memory.routes(t, 0));
+    }
+    for (index_t w = 0; w < n; w += panel) {
+      std::copy_n(&block_->pieces()[piece]((writer + w) / panel, image, 0), n_tokens_ * panel,
+                  memory.activations.data());
+      const index_t count = std::min(panel, n - w);
+      be_->gemm(1, std::as_const(memory.activations).view().slice(1, 0, count).transposed(),
+                std::as_const(memory.routes).view(), beta, out.slice(0, w, w + count));
+    }
   }
 
   void subtract_from_nothing(index_t writer, scalar* out) const {
