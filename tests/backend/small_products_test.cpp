@@ -5,7 +5,6 @@
 #include <limits>
 #include <random>
 #include <utility>  // std::as_const
-#include <vector>
 
 #include <solens/backend/small_products.hpp>
 #include <solens/core/host_tensor.hpp>
@@ -45,8 +44,8 @@ double worst(double alpha, host_view<const T> a, host_view<const T> b, double be
       }
       const double unit = terms * static_cast<double>(std::numeric_limits<T>::epsilon());
       const double error = std::abs(static_cast<double>(c(i, j)) - sum);
-      if (!(error <= 0)) result = std::max(result, unit > 0 ? error / unit : 1e30);
       if (std::isnan(error)) return error;
+      if (error > 0) result = std::max(result, unit > 0 ? error / unit : 1e30);
     }
   }
   return result;

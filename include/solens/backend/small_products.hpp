@@ -8,9 +8,8 @@
 /// Products of matrices that a core's caches hold, read where they lie, on the calling thread.
 ///
 /// A BLAS copies its operands into an order of its own first, which pays where every number is
-/// used hundreds of times. For the many products of an analysis, of some ten to some hundred rows
-/// and columns each, it does not: OpenBLAS spends a third of its time on it, but for kernels like
-/// these that it has for AVX-512 alone.
+/// used hundreds of times; not for the many products of an analysis, of some ten to some hundred
+/// rows and columns each. OpenBLAS has kernels like these for AVX-512 alone.
 ///
 /// A tile of the result stays in registers while the depth goes by: a few vectors of a row of b,
 /// each multiplied by one number of every row of a.
@@ -33,7 +32,8 @@ constexpr bool fast = true;
 constexpr bool fast = false;
 #endif
 
-constexpr index_t most_multiplications = 1000000;  ///< in a product that is called small
+/// In a product that is called small; up to as many OpenBLAS, too, copies nothing for AVX-512.
+constexpr index_t most_multiplications = 1000000;
 
 namespace detail {
 

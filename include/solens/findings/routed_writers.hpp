@@ -1,7 +1,6 @@
 #pragma once
 
-#include <algorithm>  // std::copy_n, std::fill, std::min, std::transform
-#include <array>
+#include <algorithm>   // std::copy_n, std::fill, std::transform
 #include <cstddef>     // std::size_t
 #include <functional>  // std::negate
 #include <utility>     // std::as_const
@@ -74,8 +73,8 @@ class routed_writers {
         n_sources_(n_sources),
         mean_({n_writers, n_sources}) {}
 
-  /// Takes the mean over all images, of writers [begin, end) of the block, from the first of a
-  /// panel on; threads may do so at the same time for different panels.
+  /// Takes the mean over all images, of writers [begin, end) of a panel, from its first on; threads
+  /// may do so at the same time for different panels.
   void measure(index_t begin, index_t end) {
     const index_t n = end - begin;
     host_tensor<double> sum({n, n_sources_}, 0.0);
@@ -96,8 +95,8 @@ class routed_writers {
 
   const host_tensor<scalar>& mean() const { return mean_; }  ///< [n_writers, n_sources]
 
-  /// Coefficients of images of some writers, from `writer`, the first of a panel, and `image` on,
-  /// less the mean.
+  /// Coefficients of images of writers of one panel, from `writer`, its first, and `image` on, less
+  /// the mean.
   /// @param out  overwritten, [n, m, n_sources], contiguous
   void centered(index_t writer, index_t image, host_view<scalar> out) const {
     const index_t n = out.extent(0);
@@ -141,21 +140,19 @@ class routed_writers {
         : activations({of.n_tokens_, panel}), routes({of.n_tokens_, of.n_sources_}) {}
   };
 
-  /// out [n, n_sources] = coefficients of an image of a piece, from `writer` on, + beta out.
+  /// out [n, n_sources] = coefficients of an image of a piece, from `writer`, the first of a panel,
+  /// on, + beta out.
   void multiply(index_t writer, std::size_t piece, index_t image, scalar beta,
                 host_view<scalar> out, nearby& memory) const {
-    const index_t n = out.extent(0), sources = routes_->width() / n_tokens_;
+    const index_t sources = routes_->width() / n_tokens_;
     const scalar* u = &routes_->pieces()[piece](0, image, sources - n_sources_);
     for (index_t t = 0; t < n_tokens_; ++t) {
       std::copy_n(u + t * sources, n_sources_, &memory.routes(t, 0));
     }
-    for (index_t w = 0; w < n; w += panel) {
-      std::copy_n(&block_->pieces()[piece]((writer + w) / panel, image, 0), n_tokens_ * panel,
-                  memory.activations.data());
-      const index_t count = std::min(panel, n - w);
-      be_->gemm(1, std::as_const(memory.activations).view().slice(1, 0, count).transposed(),
-                std::as_const(memory.routes).view(), beta, out.slice(0, w, w + count));
-    }
+    std::copy_n(&block_->pieces()[piece](writer / panel, image, 0), n_tokens_ * panel,
+                memory.activations.data());
+    be_->gemm(1, std::as_const(memory.activations).view().slice(1, 0, out.extent(0)).transposed(),
+              std::as_const(memory.routes).view(), beta, out);
   }
 
   void subtract_from_nothing(index_t writer, scalar* out) const {
