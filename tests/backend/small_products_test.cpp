@@ -3,7 +3,6 @@
 #include <algorithm>  // std::max
 #include <cmath>
 #include <limits>
-#include <random>
 #include <utility>  // std::as_const
 
 #include <solens/backend/small_products.hpp>
@@ -12,15 +11,6 @@
 using namespace solens;
 
 namespace {
-
-template <class T>
-host_tensor<T> random_matrix(index_t rows, index_t columns) {
-  static std::mt19937 generator(1);
-  std::uniform_real_distribution<double> numbers(-1, 1);
-  host_tensor<T> x({rows, columns});
-  for (T& value : x) value = static_cast<T>(numbers(generator));
-  return x;
-}
 
 /// The largest error of c, in rounding errors of the terms of its sums, against
 /// alpha a b + beta before by sums in double; `in` says which elements count.
@@ -60,8 +50,10 @@ TEMPLATE_TEST_CASE("small products of all extents equal sums in double", "", flo
   for (index_t m = 1; m <= most; m += m < 8 ? 1 : 5) {
     for (index_t n = 1; n <= 2 * small::vector_bytes / 4 + 13; ++n) {
       const index_t k = 1 + (m + n) % 9;
-      const auto a = random_matrix<TestType>(m, k), turned = random_matrix<TestType>(k, m);
-      const auto b = random_matrix<TestType>(k, n), before = random_matrix<TestType>(m, n);
+      const auto a = test::random_tensor<TestType>({m, k}, 1),
+                 turned = test::random_tensor<TestType>({k, m}, 2);
+      const auto b = test::random_tensor<TestType>({k, n}, 3),
+                 before = test::random_tensor<TestType>({m, n}, 4);
       for (const double beta : {0.0, 1.0, -0.5}) {
         for (const auto& x : {a.view(), turned.view().transposed()}) {
           auto c = before.clone();
@@ -85,7 +77,8 @@ TEMPLATE_TEST_CASE("small products write nothing but their result, and read no m
   const auto inner = [](auto x) {
     return x.slice(0, 1, x.extent(0) - 1).slice(1, 1, x.extent(1) - 1);
   };
-  const auto a = random_matrix<TestType>(m, k), b = random_matrix<TestType>(k, n);
+  const auto a = test::random_tensor<TestType>({m, k}, 5),
+             b = test::random_tensor<TestType>({k, n}, 6);
   for (index_t i = 0; i < m; ++i) {
     for (index_t j = 0; j < k; ++j) inner(whole_a.view())(i, j) = a(i, j);
   }
@@ -109,7 +102,8 @@ TEMPLATE_TEST_CASE("small Gram matrices and products with triangles equal sums i
   for (const index_t n : {1, 2, 5, 12, 24, 33, 60, 84}) {
     for (const index_t m : {1, 3, 40, 300}) {
       CAPTURE(n, m);
-      const auto x = random_matrix<TestType>(m, n), before = random_matrix<TestType>(n, n);
+      const auto x = test::random_tensor<TestType>({m, n}, 7),
+                 before = test::random_tensor<TestType>({n, n}, 8);
       for (const double beta : {0.0, 1.0}) {
         auto c = before.clone();
         small::gram(x.view(), static_cast<TestType>(beta), c.view());
