@@ -112,11 +112,13 @@ void small_products_by(benchmark::State& state, bool blas, small_product what, i
       for (index_t i = from; i < to; ++i) {
         if (what == small_product::coefficients) {
           blas ? eigen_library::multiply(1.0F, a[i], b[i], 0.0F, c[i])
-               : small::multiply(1.0F, a[i], b[i], 0.0F, c[i]);
+               : small_products::multiply(1.0F, a[i], b[i], 0.0F, c[i]);
         } else if (what == small_product::multiply_lower) {
-          blas ? eigen_library::multiply_lower(b[i], c[i]) : small::multiply_lower(b[i], c[i]);
+          blas ? eigen_library::multiply_lower(b[i], c[i])
+               : small_products::multiply_lower(b[i], c[i]);
         } else {
-          blas ? eigen_library::gram(a[i], 0.0F, c[i]) : small::gram(a[i].transposed(), 0.0F, c[i]);
+          blas ? eigen_library::gram(a[i], 0.0F, c[i])
+               : small_products::gram(a[i].transposed(), 0.0F, c[i]);
         }
       }
     });

@@ -46,9 +46,9 @@ constexpr auto everywhere = [](index_t, index_t) { return true; };
 }  // namespace
 
 TEMPLATE_TEST_CASE("small products of all extents equal sums in double", "", float, double) {
-  const index_t most = 2 * small::tile_rows + 3;
+  const index_t most = 2 * small_products::tile_rows + 3;
   for (index_t m = 1; m <= most; m += m < 8 ? 1 : 5) {
-    for (index_t n = 1; n <= 2 * small::vector_bytes / 4 + 13; ++n) {
+    for (index_t n = 1; n <= 2 * small_products::vector_bytes / 4 + 13; ++n) {
       const index_t k = 1 + (m + n) % 9;
       const auto a = test::random_tensor<TestType>({m, k}, 1),
                  turned = test::random_tensor<TestType>({k, m}, 2);
@@ -57,7 +57,8 @@ TEMPLATE_TEST_CASE("small products of all extents equal sums in double", "", flo
       for (const double beta : {0.0, 1.0, -0.5}) {
         for (const auto& x : {a.view(), turned.view().transposed()}) {
           auto c = before.clone();
-          small::multiply(TestType(1.5), x, b.view(), static_cast<TestType>(beta), c.view());
+          small_products::multiply(TestType(1.5), x, b.view(), static_cast<TestType>(beta),
+                                   c.view());
           CAPTURE(m, n, k, beta);
           REQUIRE(worst<TestType>(1.5, x, b.view(), beta, before.view(), std::as_const(c).view(),
                                   everywhere) <= 14);
@@ -85,8 +86,9 @@ TEMPLATE_TEST_CASE("small products write nothing but their result, and read no m
   for (index_t i = 0; i < k; ++i) {
     for (index_t j = 0; j < n; ++j) inner(whole_b.view())(i, j) = b(i, j);
   }
-  small::multiply(TestType(1), inner(std::as_const(whole_a).view()),
-                  inner(std::as_const(whole_b).view()), TestType(0), inner(whole_c.view()));
+  small_products::multiply(TestType(1), inner(std::as_const(whole_a).view()),
+                           inner(std::as_const(whole_b).view()), TestType(0),
+                           inner(whole_c.view()));
   const auto c = inner(std::as_const(whole_c).view());
   CHECK(worst<TestType>(1, a.view(), b.view(), 0, c, c, everywhere) <= 10);
   for (index_t i = 0; i < m + 2; ++i) {
@@ -106,7 +108,7 @@ TEMPLATE_TEST_CASE("small Gram matrices and products with triangles equal sums i
                  before = test::random_tensor<TestType>({n, n}, 8);
       for (const double beta : {0.0, 1.0}) {
         auto c = before.clone();
-        small::gram(x.view(), static_cast<TestType>(beta), c.view());
+        small_products::gram(x.view(), static_cast<TestType>(beta), c.view());
         REQUIRE(worst<TestType>(1, x.view().transposed(), x.view(), beta, before.view(),
                                 std::as_const(c).view(), [](index_t i, index_t j) {
                                   return j <= i;
@@ -116,7 +118,7 @@ TEMPLATE_TEST_CASE("small Gram matrices and products with triangles equal sums i
       for (index_t i = 0; i < n; ++i) {
         for (index_t j = i + 1; j < n; ++j) l(i, j) = 0;
       }
-      small::multiply_lower(std::as_const(l).view(), product.view());
+      small_products::multiply_lower(std::as_const(l).view(), product.view());
       REQUIRE(worst<TestType>(1, x.view(), std::as_const(l).view(), 0, x.view(),
                               std::as_const(product).view(),
                               everywhere) <= static_cast<double>(n + 4));

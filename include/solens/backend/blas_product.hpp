@@ -97,8 +97,9 @@ template <class T>
 bool is_small(const host_view<const T>& a, const host_view<const T>& b, const host_view<T>& c) {
   constexpr index_t least = 4;  // rows and columns that such a product is made for
   const index_t m = c.extents()[0], n = c.extents()[1], k = a.extents()[1];
-  return small::fast && m >= least && n >= least && m * n * k <= small::most_multiplications &&
-         row_distance(b) > 0 && row_distance(c) > 0;
+  return small_products::fast && m >= least && n >= least &&
+         m * n * k <= small_products::most_multiplications && row_distance(b) > 0 &&
+         row_distance(c) > 0;
 }
 
 /// c [m, n] = alpha a [m, k] b [k, n] + beta c, of any strides; c is not read when beta is 0.
@@ -118,7 +119,7 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
     multiply<Library>(team, alpha, a, b, T{0}, product.view());
     return scale_add(std::as_const(product).view(), beta, c);
   }
-  if (is_small(a, b, c)) return small::multiply(alpha, a, b, beta, c);
+  if (is_small(a, b, c)) return small_products::multiply(alpha, a, b, beta, c);
   const readable_matrix<T> x(a), y(b);
   const index_t m = c.extent(0), n = c.extent(1), flops_of_a_row = 2 * a.extent(1) * n;
   constexpr index_t least_flops = 1 << 20;  // some 10 us of work for a thread
@@ -147,8 +148,8 @@ void multiply(const thread_team& team, T alpha, host_view<const T> a, host_view<
 template <class Library, class T>
 void gram(host_view<const T> a, T beta, host_view<T> c) {
   const bool possible = row_distance(c) > 0 && a.extent(1) > 0;
-  if (small::fast && possible && row_distance(a.transposed()) > 0) {
-    small::gram(a.transposed(), beta, c);
+  if (small_products::fast && possible && row_distance(a.transposed()) > 0) {
+    small_products::gram(a.transposed(), beta, c);
   } else if (possible && readable(a)) {
     Library::gram(a, beta, c);
   } else {
@@ -160,8 +161,8 @@ void gram(host_view<const T> a, T beta, host_view<T> c) {
 template <class Library, class T>
 void multiply_lower(host_view<const T> l, host_view<T> x) {
   const readable_matrix<T> readable(l);
-  if (small::fast && row_distance(readable.view()) > 0) {
-    small::multiply_lower(readable.view(), x);
+  if (small_products::fast && row_distance(readable.view()) > 0) {
+    small_products::multiply_lower(readable.view(), x);
   } else {
     Library::multiply_lower(readable.view(), x);
   }

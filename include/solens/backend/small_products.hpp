@@ -13,7 +13,7 @@
 ///
 /// A tile of the result stays in registers while the depth goes by: a few vectors of a row of b,
 /// each multiplied by one number of every row of a.
-namespace solens::small {
+namespace solens::small_products {
 
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64, tile_rows = 12;
@@ -154,4 +154,4 @@ void multiply_lower(host_view<const T> l, host_view<T> x) {
   });
 }
 
-}  // namespace solens::small
+}  // namespace solens::small_products

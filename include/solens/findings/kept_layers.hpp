@@ -243,9 +243,9 @@ class kept_layers {
                    "blocks." + std::to_string(map.layer()) + ".writers");
       constexpr index_t m = 8;                       // images of a thread
       constexpr index_t numbers = index_t{1} << 16;  // of their part
-      const index_t n =
-          std::clamp(std::min(numbers / (m * k), small::most_multiplications / (k * tokens)),
-                     index_t{1}, std::max<index_t>(1, map.n_writers()));
+      const index_t n = std::clamp(
+          std::min(numbers / (m * k), small_products::most_multiplications / (k * tokens)),
+          index_t{1}, std::max<index_t>(1, map.n_writers()));
       const index_t together = std::min<index_t>(images, m * thread_team().size());
       const auto active = buffer_.get(be, shape{together * tokens * n}).data();
       const auto made = part_.get(be, shape{together * n * k}).data();
