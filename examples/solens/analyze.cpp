@@ -184,24 +184,25 @@ void take_in(const B& be, const analyze_call& call, lens_run<B>& run, analysis<B
 }
 
 /// The findings of the layers that are left. Those of a layer are kept before its coefficients go,
-/// which a disk does while the next layer is looked at.
+/// which a disk does while the next ones are looked at.
 template <tensor_backend B>
 void find(const B& be, const analyze_call& call, analysis<B>& findings, index_t n_neurons,
           const run_folder& folder, progress_state& state) {
   const std::vector<index_t> layers = findings.options().layers;
   progress bar("findings", "neurons", n_neurons * std::ssize(layers),
                {.style = progress_style_of_stderr(call.common.quiet)});
-  for (index_t layer : layers) {
-    const index_t before = bar.done();
-    const auto found = findings.finish(be, layer, [&](index_t neurons) {
-      bar.add(before + neurons - bar.done());
-      throw_if_stopped();
-    });
-    write_layer(folder.unfinished() / run_folder::layer_file(layer), found);
-    state.found.push_back(layer);
-    state.save(folder);
-    findings.clear(layer);
-  }
+  findings.finish(
+      be, layers,
+      [&](index_t layer, const auto& found) {
+        write_layer(folder.unfinished() / run_folder::layer_file(layer), found);
+        state.found.push_back(layer);
+        state.save(folder);
+        findings.clear(layer);
+      },
+      [&](index_t neurons) {
+        bar.add(neurons - bar.done());
+        throw_if_stopped();
+      });
   bar.finish();
 }
 

@@ -4,7 +4,9 @@
 #include "findings/made_up.hpp"
 #include "support/backends.hpp"
 
+#include <algorithm>  // std::is_permutation, std::is_sorted
 #include <limits>
+#include <stdexcept>
 
 #include <solens/findings/analysis.hpp>
 
@@ -287,31 +289,59 @@ TEST_CASE("NaN and infinity are named by image and layer, and what was added sta
   CHECK(same(routed.finish(be, 2), clean.finish(be, 2)));
 }
 
-TEST_CASE("layers may be looked at in any order, and images added between") {
+TEST_CASE("layers may be looked at in any order, alone or together, and images added between") {
   using B = eigen_backend<float>;
   const B be{};
-  const made_up<B> model;
+  const made_up<B, 150> model;  // five panels of writers
   test::temporary_folder folder, whole_folder;
-  const auto options = [](const test::temporary_folder& f) {
+  const auto how = GENERATE(convention::centered, convention::reference);
+  const auto options = [&](const test::temporary_folder& f) {
     return analysis_options{.layers = {0, 1, 2},
                             .top = 5,
+                            .how = how,
                             .scratch = f.path(),
                             .n_images = 31,
-                            .n_tokens = made_up<B>::tokens};
+                            .n_tokens = 2};
   };
-  analysis<B> a(be, model.weights, options(folder)),
-      whole(be, model.weights, options(whole_folder));
+  analysis<B> whole(be, model.weights, options(whole_folder));
   model.add(be, whole, 0, 31, 4);
+  // With room for few writers at once, parts of layer 2 come between those of 0 and 1.
+  auto tight = options(folder);
+  tight.memory = 450000 + 10 * analysis<B>::part_bytes();
+  analysis<B> a(be, model.weights, tight);
+  REQUIRE(std::filesystem::exists(folder / "layer-1.activations"));
+  REQUIRE(std::filesystem::exists(folder / "layer-2.coefficients"));
   model.add(be, a, 0, 12, 4);
-  a.finish(be, 0);  // layer 1 is read ahead
+  a.finish(be, 0);
   model.add(be, a, 12, 31, 4);
   for (const index_t layer : {1, 0, 2, 2, 0}) {
     CAPTURE(layer);
     CHECK(same(a.finish(be, layer), whole.finish(be, layer)));
   }
-  a.clear(1);
-  CHECK(same(a.finish(be, 0), whole.finish(be, 0)));
-  CHECK(same(a.finish(be, 2), whole.finish(be, 2)));
+  const std::vector<index_t> order =
+      GENERATE(std::vector<index_t>{0, 1, 2}, std::vector<index_t>{2, 0, 1, 2});
+  std::vector<index_t> found, done;
+  const auto take = [&](index_t layer, const layer_findings<float>& of_layer) {
+    CAPTURE(layer);
+    CHECK(same(of_layer, whole.finish(be, layer)));
+    found.push_back(layer);
+  };
+  a.finish(be, order, take, [&](index_t n) { done.push_back(n); });
+  CHECK(std::is_permutation(found.begin(), found.end(), order.begin(), order.end()));
+  CHECK(std::is_sorted(done.begin(), done.end()));
+  CHECK(done.back() == 150 * std::ssize(order));
+  // What a caller throws ends it, and it can be asked again.
+  const auto stop = [](index_t) { throw std::runtime_error("stop"); };
+  CHECK_THROWS_WITH(a.finish(be, order, take, stop), "stop");
+  CHECK_THROWS_AS(a.finish(be, {0, 3}, take), argument_error);
+  found.clear();
+  a.finish(be, {0, 1, 2}, [&](index_t layer, const auto& of_layer) {
+    take(layer, of_layer);
+    a.clear(layer);
+  });
+  CHECK(found.size() == 3);
+  a.clear();
+  CHECK(std::filesystem::is_empty(folder.path()));
 }
 
 TEST_CASE("questions without an answer are refused") {

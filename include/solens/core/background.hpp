@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>  // std::size_t
 #include <deque>
 #include <exception>  // std::exception_ptr
 #include <functional>
@@ -41,10 +42,10 @@ class background {
     changed_.notify_all();
   }
 
-  /// Returns when everything posted is done.
-  void wait() {
+  /// Returns when everything posted is done, but for the last `left` tasks.
+  void wait(std::size_t left = 0) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return tasks_.empty(); });
+    changed_.wait(lock, [this, left] { return tasks_.size() <= left; });
     if (failure_) std::rethrow_exception(failure_);
   }
 

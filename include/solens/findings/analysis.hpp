@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>     // std::size_t
 #include <functional>  // std::function
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -72,59 +73,70 @@ class analysis {
   /// Takes in a batch; see `kept_layers::add`.
   template <lens_activations_for<B> A>
   void add(const B& be, const A& activations, std::span<const std::string> names = {}) {
-    reader_.wait();
     kept_.add(be, activations, names);
   }
 
   /// Waits until everything added is on the disk itself.
   void sync() { kept_.sync(); }
 
-  /// The findings of one layer over all images added.
-  /// @param progress  called with the number of writers done after each block
+  /// The findings of layers over all images added, as one after the other is complete, in any
+  /// order: those whose coefficients are made again keep a processor busy and the others a disk,
+  /// so that blocks of both take turns.
+  /// @param found     called with each layer and its findings; may `clear` the layer
+  /// @param progress  called after each block with the number of writers done, in all layers
   /// @throws argument_error for a layer that is not among the options', fewer images than `top`,
   ///         or a memory budget that a single writer exceeds; io_error, from then on always, when
   ///         the disk cannot be read: an analysis made again goes on
-  layer_findings<scalar> finish(const B& be, index_t layer,
-                                const std::function<void(index_t)>& progress = {}) {
-    auto& of = kept_.at(layer);
-    const index_t n = of.map.n_writers(), k = of.map.n_sources(), e = of.map.d_joint();
-    const index_t size = block_size(of);
-    if (of.routed && routes_read_.n_images() != n_images()) {
+  void finish(const B& be, const std::vector<index_t>& layers,
+              const std::function<void(index_t, layer_findings<scalar>)>& found,
+              const std::function<void(index_t)>& progress = {}) {
+    const std::vector<part_of_layer> parts = in_turns(layers);
+    for (index_t layer : layers) kept_.at(layer).sync();
+    if (kept_.routes() != nullptr && routes_read_.n_images() != n_images()) {
       kept_.routes()->sync();
       kept_.routes()->read(0, 1, routes_read_);
     }
-    if (of.rest) {
-      of.rest->sync();
-      of.rest->read(0, 1, rest_read_);
-    }
-    images_of_writers<scalar> shared(rest_read_);
-    if (!shared.empty()) shared.measure(0, 1);
-    layer_findings<scalar> result = empty_findings(of.map);
-    if (!(ahead_ == part_of_layer{&of, 0, n_images()})) fetch(of, 0);
-    for (index_t begin = 0; begin < n; begin += size) {
-      const index_t end = std::min(n, begin + size);
-      const view_of<B> directions = directions_.get(be, {end - begin, k, e});
-      of.map.directions(be, begin, end, directions);
-      reader_.wait();
-      const auto& block = blocks_[into_];
-      into_ = 1 - into_;
-      if (end < n) {
-        fetch(of, end);
-      } else {
-        fetch_after(of);
+    std::map<std::size_t, unfinished_layer> unfinished;
+    background reader;
+    std::size_t fetched = 0;
+    index_t done = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      for (; fetched < std::min(parts.size(), i + n_blocks); ++fetched) {
+        reader.post(
+            [&part = parts[fetched], &block = blocks_[fetched % n_blocks]] { read(part, block); });
       }
+      auto& [position, of, begin, end] = parts[i];
+      auto& so_far = unfinished.try_emplace(position, *this, *of).first->second;
+      const index_t k = of->map.n_sources();
+      const view_of<B> directions = directions_.get(be, {end - begin, k, of->map.d_joint()});
+      of->map.directions(be, begin, end, directions);
+      reader.wait(fetched - i - 1);
+      const block_type& block = blocks_[i % n_blocks];
       if constexpr (on_host) {
-        if (of.routed) {
+        if (of->routed) {
           routed_writers<B> images(be, block, end - begin, routes_read_, options().n_tokens, k);
-          find(be, images, shared, directions, begin, result);
+          find(be, images, so_far.shared, directions, begin, so_far.result);
         }
       }
-      if (!of.routed) {
+      if (!of->routed) {
         images_of_writers<scalar> images(block);
-        find(be, images, shared, directions, begin, result);
+        find(be, images, so_far.shared, directions, begin, so_far.result);
       }
-      if (progress) progress(end);
+      done += end - begin;
+      if (progress) progress(done);
+      if (end < of->map.n_writers()) continue;
+      found(of->map.layer(), std::move(so_far.result));
+      unfinished.erase(position);
     }
+  }
+
+  /// The findings of one layer over all images added; otherwise as those of several.
+  layer_findings<scalar> finish(const B& be, index_t layer,
+                                const std::function<void(index_t)>& progress = {}) {
+    layer_findings<scalar> result;
+    finish(
+        be, {layer}, [&](index_t, layer_findings<scalar> found) { result = std::move(found); },
+        progress);
     return result;
   }
 
@@ -132,10 +144,7 @@ class analysis {
   /// where that takes a disk as long as reading them. Nothing can be added any more, nor found of
   /// the layer. Routes, which several layers share, stay until everything is cleared.
   void clear(index_t layer) {
-    auto& of = kept_.at(layer);
-    of.removed = true;
-    if (ahead_.of == &of) reader_.wait();
-    remover_.post([&of] { of.remove(); });
+    remover_.post([&of = kept_.at(layer)] { of.remove(); });
   }
 
   /// Removes what is kept of all layers, and waits until that is done.
@@ -148,12 +157,26 @@ class analysis {
  private:
   static constexpr bool on_host = kept_layers<B>::on_host;
   using layer_state = typename kept_layers<B>::layer;
+  using block_type = typename coefficient_store<scalar>::block;
+  static constexpr std::size_t n_blocks = 4;  ///< in memory, read or being worked on
 
-  /// What has been read ahead: from which writer on, when there were so many images.
+  /// Writers of a layer whose findings are made at once.
   struct part_of_layer {
-    const layer_state* of = nullptr;
-    index_t begin = 0, n_images = 0;
-    bool operator==(const part_of_layer&) const = default;
+    std::size_t position;  ///< of the layer among those that were asked for
+    layer_state* of;
+    index_t begin, end;
+  };
+
+  /// What has been found of a layer, and the shared part of its effects in the reference
+  /// convention.
+  struct unfinished_layer {
+    unfinished_layer(const analysis& a, const layer_state& of) : result(a.empty_findings(of.map)) {
+      if (of.rest) of.rest->read(0, 1, rest);
+      if (!shared.empty()) shared.measure(0, 1);
+    }
+    layer_findings<scalar> result;
+    block_type rest;
+    images_of_writers<scalar> shared{rest};  // has to be measured once `rest` is read
   };
 
   /// Memory for a part of the images of some writers.
@@ -197,32 +220,32 @@ class analysis {
     }
   }
 
-  /// Begins to read a block of a layer, into the one of `blocks_` that is free.
-  void fetch(layer_state& of, index_t begin) {
-    reader_.wait();
-    if (begin == 0) of.sync();
-    ahead_ = {&of, begin, n_images()};
-    const index_t end = std::min(of.map.n_writers(), begin + block_size(of));
-    reader_.post([&of, begin, end, &block = blocks_[into_]] {
-      if (of.routed) {
-        constexpr index_t panel = routed_writers<B>::panel;
-        of.kept->read(begin / panel, routed_writers<B>::n_panels(end), block);
-      } else {
-        of.kept->read(begin, end, block);
+  /// The parts of layers, in an order in which those whose coefficients are made again lie evenly
+  /// among the others.
+  std::vector<part_of_layer> in_turns(const std::vector<index_t>& layers) {
+    std::array<std::vector<part_of_layer>, 2> kinds;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      layer_state& of = kept_.at(layers[i]);
+      const index_t n = of.map.n_writers(), size = block_size(of);
+      for (index_t begin = 0; begin < n; begin += size) {
+        kinds[of.routed ? 1 : 0].push_back({i, &of, begin, std::min(n, begin + size)});
       }
-    });
+    }
+    const auto& [read, routed] = kinds;
+    std::vector<part_of_layer> result;
+    for (std::size_t i = 0, j = 0; i + j < read.size() + routed.size();) {
+      const bool behind = j * read.size() <= i * routed.size();
+      result.push_back(j < routed.size() && behind ? routed[j++] : read[i++]);
+    }
+    return result;
   }
 
-  /// Begins to read the layer that follows, so that the disk does not rest between the two.
-  void fetch_after(const layer_state& of) {
-    ahead_ = {};
-    for (auto& next : kept_.layers()) {
-      if (&next <= &of || next.removed) continue;
-      try {
-        return fetch(next, 0);
-      } catch (const argument_error&) {
-        return;  // too little memory for it: said when its turn comes
-      }
+  static void read(const part_of_layer& part, block_type& block) {
+    if (part.of->routed) {
+      constexpr index_t panel = routed_writers<B>::panel;
+      part.of->kept->read(part.begin / panel, routed_writers<B>::n_panels(part.end), block);
+    } else {
+      part.of->kept->read(part.begin, part.end, block);
     }
   }
 
@@ -297,21 +320,22 @@ class analysis {
     const std::size_t read = sizeof(scalar) * m * (of.routed ? tokens : k);  // of a writer
     const auto unit = static_cast<std::size_t>(of.routed ? routed_writers<B>::panel : 1);
     const std::size_t one =
-        unit *
-        (2 * read + sizeof(scalar) * (4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame +
-                                      top * top + 3 * top * (frame + k + (of.rest ? e : 0))));
+        unit * (n_blocks * read +
+                sizeof(scalar) * (4 * m + 2 * k * e + 2 * k * k + 2 * frame * frame + top * top +
+                                  3 * top * (frame + k + (of.rest ? e : 0))));
+    const bool routed = kept_.routes() != nullptr;
     const std::size_t routes =
-        of.routed ? sizeof(scalar) * m * static_cast<std::size_t>(kept_.routes()->width()) : 0;
-    const std::size_t fixed = (of.routed ? 10 : 2) * part_bytes() + routes +
-                              (of.rest ? sizeof(scalar) * m * e : 0) +
-                              4 * page_size * of.kept->batches().size();
+        routed ? sizeof(scalar) * m * static_cast<std::size_t>(kept_.routes()->width()) : 0;
+    const std::size_t fixed = (routed ? 10 : 2) * part_bytes() + routes +
+                              (of.rest ? 2 * sizeof(scalar) * m * e : 0) +
+                              2 * n_blocks * page_size * of.kept->batches().size();
     if (options().memory < fixed + one) {
       throw argument_error("analysis",
                            "a memory budget of " + std::to_string(fixed + one) + " bytes or more",
                            std::to_string(options().memory), "memory");
     }
     // So many keep a disk busy, and are enough for the products that make their directions.
-    const std::size_t enough = (std::size_t{192} << 20) / (unit * read);
+    const std::size_t enough = (std::size_t{128} << 20) / (unit * read);
     std::size_t units = std::min((options().memory - fixed) / one, enough);
     units = std::clamp<std::size_t>(units, 1, 256 / unit);
     // As many for every thread where they are few.
@@ -355,14 +379,12 @@ class analysis {
   }
 
   kept_layers<B> kept_;
-  typename coefficient_store<scalar>::block routes_read_, rest_read_;
-  std::array<typename coefficient_store<scalar>::block, 2> blocks_;  ///< that take turns
-  std::size_t into_ = 0;                                             ///< which one is read next
-  part_of_layer ahead_;
+  block_type routes_read_;
+  std::array<block_type, n_blocks> blocks_;  ///< that are read in turns, all but one ahead
   centered_effects<B> effects_;
   scratch<B> directions_;
   part_memory memory_;
-  background reader_, remover_;  // last: what they have under way needs the stores
+  background remover_;  // last: what it has under way needs the stores
 };
 
 }  // namespace solens

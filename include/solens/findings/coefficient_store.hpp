@@ -209,7 +209,7 @@ class coefficient_store {
     out.first_.assign(1, 0);
     if (const std::size_t needed = memory_of_block(end - begin); out.memory_.size() < needed) {
       out.memory_ = {};  // first, so that the two never stand side by side
-      out.memory_ = page_buffer(needed);
+      out.memory_ = page_buffer(needed + needed / 8);  // what is not used is not resident
     }
     std::vector<std::pair<std::uint64_t, std::span<std::byte>>> parts;  // of the file, and where to
     std::uint64_t record = 0;

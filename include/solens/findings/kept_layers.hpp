@@ -58,7 +58,6 @@ class kept_layers {
     bool routed = false;  ///< whether activations are kept in the place of coefficients
     std::unique_ptr<coefficient_store<scalar>> kept;
     std::unique_ptr<coefficient_store<scalar>> rest;  ///< the reference convention's shared part
-    bool removed = false;
 
     void sync() {
       kept->sync();
