@@ -56,7 +56,7 @@ TEMPLATE_LIST_TEST_CASE("an analysis equals the one with every effect in memory"
   // a budget of a few writers, so that blocks are seen, beside what does not go by writers
   constexpr index_t images = made_up<B>::images;
   const auto n_batches = static_cast<std::size_t>((images + batch - 1) / batch);
-  const std::size_t memory = 30000 + 2 * analysis<B>::part_bytes() + 4 * page_size * n_batches;
+  const std::size_t memory = 30000 + 2 * analysis<B>::part_bytes() + 8 * page_size * n_batches;
   // and one in which the activations of the first layer may be kept
   const bool routed = GENERATE(false, true);
   analysis<B> a(be, model.weights,
@@ -127,7 +127,7 @@ TEST_CASE("findings are the same whether coefficients or activations are kept") 
   };
   auto with_activations = options(routed, 31);
   // one or two panels at a time
-  if (tight) with_activations.memory = 450000 + 10 * analysis<B>::part_bytes();
+  if (tight) with_activations.memory = 500000 + 10 * analysis<B>::part_bytes();
   analysis<B> a(be, model.weights, options(kept, 0)), b(be, model.weights, with_activations);
   for (analysis<B>* each : {&a, &b}) model.add(be, *each, 0, 31, 8);
   CHECK(std::filesystem::exists(kept / "layer-1.coefficients"));

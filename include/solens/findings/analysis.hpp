@@ -170,14 +170,21 @@ class analysis {
   /// What has been found of a layer, and the shared part of its effects in the reference
   /// convention.
   struct unfinished_layer {
-    unfinished_layer(const analysis& a, const layer_state& of) : result(a.empty_findings(of.map)) {
-      if (of.rest) of.rest->read(0, 1, rest);
+    unfinished_layer(const analysis& a, const layer_state& of)
+        : result(a.empty_findings(of.map)), rest(rest_of(of)), shared(rest) {
       if (!shared.empty()) shared.measure(0, 1);
     }
     layer_findings<scalar> result;
     block_type rest;
-    images_of_writers<scalar> shared{rest};  // has to be measured once `rest` is read
+    images_of_writers<scalar> shared;
   };
+
+  /// Nothing in the other convention.
+  static block_type rest_of(const layer_state& of) {
+    block_type rest;
+    if (of.rest) of.rest->read(0, 1, rest);
+    return rest;
+  }
 
   /// Memory for a part of the images of some writers.
   struct part_memory {
