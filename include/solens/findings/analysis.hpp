@@ -85,8 +85,8 @@ class analysis {
   /// @param found     called with each layer and its findings; may `clear` the layer
   /// @param progress  called after each block with the number of writers done, in all layers
   /// @throws argument_error for a layer that is not among the options', fewer images than `top`,
-  ///         or a memory budget that a single writer exceeds; io_error, from then on always, when
-  ///         the disk cannot be read: an analysis made again goes on
+  ///         or a memory budget that a single writer exceeds; io_error when the disk cannot be
+  ///         read, or what was added not be written: layers found until then stay found
   void finish(const B& be, const std::vector<index_t>& layers,
               const std::function<void(index_t, layer_findings<scalar>)>& found,
               const std::function<void(index_t)>& progress = {}) {
