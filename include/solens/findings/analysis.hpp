@@ -39,7 +39,7 @@ struct layer_findings {
 /// * d_joint; or the activations that make them, see `analysis_options`. `finish` then reads them
 /// block of writers by block of writers, so that all results are exact, as with every effect in
 /// memory, while memory stays within a budget. The disk is written while the next batch is
-/// computed, and read while the block before is. What is kept of layers that are done with can be
+/// computed, and read while blocks before are. What is kept of layers that are done with can be
 /// removed meanwhile.
 ///
 /// Interrupted work goes on: an analysis made with the batch sizes of an earlier one finds their
